@@ -1,0 +1,74 @@
+"""Every right there is, and which role has it: the one table to read when asked "who may do that?"."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """A right. Held everywhere through a role, or on one team or workflow through an object grant."""
+
+    VIEW_WORKFLOW = "view_workflow"
+    VIEW_RUN = "view_run"
+    VIEW_PAYLOAD = "view_payload"  # values marked as sensitive, and stack traces
+    START_RUN = "start_run"
+    RESUME_RUN = "resume_run"
+    RETRY_STEP = "retry_step"
+    SKIP_STEP = "skip_step"
+    DECIDE_STEP = "decide_step"
+    PAUSE_RUN = "pause_run"
+    CANCEL_RUN = "cancel_run"
+    ROLL_BACK_RUN = "roll_back_run"
+    OPERATE_DEPENDENCY = "operate_dependency"
+    PAUSE_WORKFLOW = "pause_workflow"
+    VIEW_AUDIT = "view_audit"
+    EXPORT_AUDIT = "export_audit"
+    VIEW_ACCESS = "view_access"
+    MANAGE_ACCESS = "manage_access"
+    MANAGE_OWN_TOKENS = "manage_own_tokens"
+    OPERATE_SANDBOX = "operate_sandbox"
+
+
+class Role(StrEnum):
+    """A named set of rights; kept as a Django group of the same name."""
+
+    VIEWER = "viewer"
+    SUPPORT = "support"
+    OPERATOR = "operator"
+    MANAGER = "manager"
+    ADMIN = "admin"
+
+
+_VIEWER = frozenset({Permission.VIEW_WORKFLOW, Permission.VIEW_RUN})
+_SUPPORT = _VIEWER | {
+    Permission.START_RUN,
+    Permission.RESUME_RUN,
+    Permission.ROLL_BACK_RUN,
+    Permission.MANAGE_OWN_TOKENS,
+    Permission.OPERATE_SANDBOX,
+}
+_OPERATOR = _SUPPORT | {
+    Permission.VIEW_PAYLOAD,
+    Permission.RETRY_STEP,
+    Permission.SKIP_STEP,
+    Permission.DECIDE_STEP,
+    Permission.PAUSE_RUN,
+    Permission.CANCEL_RUN,
+    Permission.OPERATE_DEPENDENCY,
+    Permission.PAUSE_WORKFLOW,
+    Permission.VIEW_AUDIT,
+}
+_MANAGER = _VIEWER | {Permission.VIEW_AUDIT, Permission.EXPORT_AUDIT, Permission.VIEW_ACCESS}
+
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.VIEWER: _VIEWER,
+    Role.SUPPORT: _SUPPORT,
+    Role.OPERATOR: _OPERATOR,
+    Role.MANAGER: _MANAGER,
+    Role.ADMIN: frozenset(Permission),
+}
+
+
+def permission_choices() -> list[tuple[str, str]]:
+    """Return (codename, words) pairs for a model's ``Meta.permissions``."""
+    return [(p.value, "May " + p.value.replace("_", " ")) for p in Permission]

@@ -1,0 +1,7 @@
+"""Where every page, fragment and API endpoint lives."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver
+
+urlpatterns: list[URLPattern | URLResolver] = []

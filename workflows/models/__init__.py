@@ -1,0 +1,22 @@
+"""The engine's tables: what runs, what has been done, and what each run waits for."""
+
+from __future__ import annotations
+
+from workflows.models.definitions import Workflow, WorkflowVersion
+from workflows.models.dependencies import BreakerEvent, BreakerProbe, CallWindow, Dependency
+from workflows.models.fleet import Heartbeat
+from workflows.models.runs import Attempt, Run, RunEvent, StepRun
+
+__all__ = [
+    "Attempt",
+    "BreakerEvent",
+    "BreakerProbe",
+    "CallWindow",
+    "Dependency",
+    "Heartbeat",
+    "Run",
+    "RunEvent",
+    "StepRun",
+    "Workflow",
+    "WorkflowVersion",
+]
