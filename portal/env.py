@@ -37,7 +37,9 @@ class Environment(BaseSettings):
     @field_validator("ALLOWED_HOSTS", "FLOW_APPS", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
 
     @field_validator("DATABASE_URL")
     @classmethod
@@ -82,6 +84,6 @@ def read_environment() -> Environment:
         raise ImproperlyConfigured(
             "The environment is not complete:\n  - "
             + "\n  - ".join(problems)
-            + "\n`manage.py up` fills it in for the embedded stack; docs/configuration.md lists every variable."
+            + "\n`manage.py up` sets all for the embedded stack; docs/configuration.md lists every variable."
         )
     return environment

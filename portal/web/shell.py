@@ -1,1 +1,2 @@
-def shell(request): return {}
+def shell(request):
+    return {}

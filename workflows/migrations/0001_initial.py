@@ -289,7 +289,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['succeeded', 'failed', 'cancelled', 'rolled_back', 'rollback_failed', 'degraded']), ('ended_at__isnull', True), _connector='XOR'), name='run_ended_has_end'),
+            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['cancelled', 'degraded', 'failed', 'rollback_failed', 'rolled_back', 'succeeded']), ('ended_at__isnull', True), _connector='XOR'), name='run_ended_has_end'),
         ),
         migrations.AddConstraint(
             model_name='workflowversion',

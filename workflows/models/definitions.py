@@ -25,7 +25,9 @@ class Workflow(models.Model):
     registered_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True, help_text="no longer in the code since")
     paused_at = models.DateTimeField(null=True, help_text="new runs are accepted but held")
-    paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    paused_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     paused_reason = models.TextField(blank=True)
 
     class Meta:
@@ -48,7 +50,9 @@ class WorkflowVersion(models.Model):
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="+")
     number = models.PositiveIntegerField()
     definition = models.JSONField()
-    digest = models.CharField(max_length=64, help_text="SHA-256 of the definition: a change without a new number shows")
+    digest = models.CharField(
+        max_length=64, help_text="SHA-256 of the definition: a change without a new number shows"
+    )
     first_seen_at = models.DateTimeField()
 
     class Meta:

@@ -23,7 +23,9 @@ class Dependency(models.Model):
     state = models.CharField(max_length=14, choices=State.choices, default=State.CLOSED)
     state_since = models.DateTimeField()
     probe_at = models.DateTimeField(null=True, help_text="when an open breaker lets the next probe through")
-    opened_times = models.PositiveIntegerField(default=0, help_text="openings in a row; the open time doubles with each")
+    opened_times = models.PositiveIntegerField(
+        default=0, help_text="openings in a row; the open time doubles with each"
+    )
     forced_until = models.DateTimeField(null=True)
     reason = models.TextField(blank=True)
     last_error = models.JSONField(null=True)
