@@ -1,2 +1,7 @@
-def shell(request):
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+
+def shell(request: HttpRequest) -> dict[str, object]:
     return {}

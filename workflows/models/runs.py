@@ -11,6 +11,7 @@ from workflows.engine.state import FINAL_RUN_STATUSES, Request, RunStatus, StepS
 from workflows.models.definitions import Workflow
 
 _words = str.maketrans("_", " ")
+_FINAL = sorted(s.value for s in FINAL_RUN_STATUSES)  # sorted: a constraint must not differ between processes
 
 
 def _choices(states: type[RunStatus | StepStatus | WaitingReason]) -> list[tuple[str, str]]:
@@ -18,7 +19,7 @@ def _choices(states: type[RunStatus | StepStatus | WaitingReason]) -> list[tuple
 
 
 class Run(models.Model):
-    """One execution of a workflow. A queued row is its own outbox entry; ``dispatched_at`` tells when it went."""
+    """One execution of a workflow. A queued row is its own outbox entry; ``dispatched_at``: when it went."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="+")
@@ -82,7 +83,7 @@ class Run(models.Model):
             ),
             models.CheckConstraint(
                 name="run_ended_has_end",
-                condition=Q(status__in=sorted(FINAL_RUN_STATUSES)) ^ Q(ended_at__isnull=True),
+                condition=Q(status__in=_FINAL) ^ Q(ended_at__isnull=True),
             ),
         ]
         indexes = [
