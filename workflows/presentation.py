@@ -1,0 +1,101 @@
+"""How states are told to people: the engine's statuses in the seven words that every page uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from workflows.engine.state import RunStatus, StepStatus
+from workflows.models import Run
+
+
+class StateName(StrEnum):
+    """The vocabulary of states; each has one colour, one icon and one shape on every page."""
+
+    OK = "ok"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    PAUSED = "paused"
+
+
+_ICONS: dict[StateName, str] = {
+    StateName.OK: "circle-check",
+    StateName.RUNNING: "circle-play",
+    StateName.WAITING: "clock",
+    StateName.DEGRADED: "triangle-alert",
+    StateName.FAILED: "circle-x",
+    StateName.BLOCKED: "ban",
+    StateName.PAUSED: "circle-pause",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state as shown: its place in the vocabulary and the word beside the icon."""
+
+    name: StateName
+    word: str
+
+    @property
+    def icon(self) -> str:
+        """The name of the icon in the sprite."""
+        return _ICONS[self.name]
+
+
+# What a person ended or put aside (cancelled, undone, skipped) is shown as "paused": nothing is wrong.
+RUN_STATES: dict[RunStatus, State] = {
+    RunStatus.SCHEDULED: State(StateName.WAITING, "Scheduled"),
+    RunStatus.QUEUED: State(StateName.WAITING, "Queued"),
+    RunStatus.RUNNING: State(StateName.RUNNING, "Running"),
+    RunStatus.WAITING: State(StateName.WAITING, "Waiting"),
+    RunStatus.PAUSED: State(StateName.PAUSED, "Paused"),
+    RunStatus.SUCCEEDED: State(StateName.OK, "Succeeded"),
+    RunStatus.DEGRADED: State(StateName.DEGRADED, "Degraded"),
+    RunStatus.FAILED: State(StateName.FAILED, "Failed"),
+    RunStatus.ROLLING_BACK: State(StateName.RUNNING, "Rolling back"),
+    RunStatus.ROLLED_BACK: State(StateName.PAUSED, "Rolled back"),
+    RunStatus.ROLLBACK_FAILED: State(StateName.FAILED, "Rollback failed"),
+    RunStatus.CANCELLED: State(StateName.PAUSED, "Cancelled"),
+}
+
+STEP_STATES: dict[StepStatus, State] = {
+    StepStatus.PENDING: State(StateName.WAITING, "Not started"),
+    StepStatus.RUNNING: State(StateName.RUNNING, "Running"),
+    StepStatus.WAITING: State(StateName.WAITING, "Waiting"),
+    StepStatus.SUCCEEDED: State(StateName.OK, "Done"),
+    StepStatus.FELL_BACK: State(StateName.DEGRADED, "Fell back"),
+    StepStatus.SKIPPED: State(StateName.PAUSED, "Skipped"),
+    StepStatus.FAILED: State(StateName.FAILED, "Failed"),
+    StepStatus.UNCERTAIN: State(StateName.DEGRADED, "Uncertain"),
+    StepStatus.COMPENSATING: State(StateName.RUNNING, "Undoing"),
+    StepStatus.COMPENSATED: State(StateName.PAUSED, "Undone"),
+    StepStatus.COMPENSATION_FAILED: State(StateName.FAILED, "Undo failed"),
+}
+
+_BLOCKED = State(StateName.BLOCKED, "Blocked")
+_NOT_REACHED = State(StateName.PAUSED, "Not reached")
+_BLOCKING = frozenset({RunStatus.FAILED, RunStatus.ROLLBACK_FAILED})
+_STOPPED = frozenset({RunStatus.ROLLED_BACK, RunStatus.CANCELLED, RunStatus.ROLLING_BACK})
+
+
+def run_state(run: Run) -> State:
+    """Return the state that a run is shown in."""
+    return RUN_STATES[RunStatus(run.status)]
+
+
+def step_state(status: StepStatus, run_status: RunStatus) -> State:
+    """Return the state of a step; one that was not reached is blocked if the run failed before it."""
+    if status == StepStatus.PENDING:
+        if run_status in _BLOCKING:
+            return _BLOCKED
+        if run_status in _STOPPED:
+            return _NOT_REACHED
+    return STEP_STATES[status]
+
+
+def statuses_shown_as(name: StateName) -> list[RunStatus]:
+    """Return the run statuses that are shown in one state of the vocabulary."""
+    return [status for status, state in RUN_STATES.items() if state.name == name]
