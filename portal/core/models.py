@@ -125,3 +125,21 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class IdempotentRequest(models.Model):
+    """The answer that a POST with an Idempotency-Key got, kept for a day in case the caller asks again."""
+
+    actor_id = models.CharField(max_length=80, help_text="kind:id; keys of different callers never meet")
+    key = models.CharField(max_length=200)
+    fingerprint = models.BinaryField(max_length=32, help_text="SHA-256 of method, address and body")
+    status_code = models.PositiveSmallIntegerField(null=True)
+    body = models.JSONField(null=True)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["actor_id", "key"], name="idempotency_key_once")]
+
+    def __str__(self) -> str:
+        return f"{self.actor_id} {self.key}"

@@ -123,4 +123,20 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('chain', 'sequence'), name='audit_sequence_once')],
             },
         ),
+        migrations.CreateModel(
+            name='IdempotentRequest',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('actor_id', models.CharField(help_text='kind:id; keys of different callers never meet', max_length=80)),
+                ('key', models.CharField(max_length=200)),
+                ('fingerprint', models.BinaryField(help_text='SHA-256 of method, address and body', max_length=32)),
+                ('status_code', models.PositiveSmallIntegerField(null=True)),
+                ('body', models.JSONField(null=True)),
+                ('created_at', models.DateTimeField(db_index=True)),
+            ],
+            options={
+                'default_permissions': (),
+                'constraints': [models.UniqueConstraint(fields=('actor_id', 'key'), name='idempotency_key_once')],
+            },
+        ),
     ]
