@@ -101,7 +101,8 @@ DATABASES = {
     }
 }
 
-_redis_cache = ENV.REDIS_URL.replace("redis+socket://", "unix://", 1)
+# Celery and Django's cache spell a unix socket's address differently.
+_redis_cache = ENV.REDIS_URL.replace("redis+socket://", "unix://", 1).replace("?virtual_host=", "?db=", 1)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
