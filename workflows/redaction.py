@@ -1,0 +1,71 @@
+"""What pages and the API show of a run's values to somebody without the right to see payloads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+HIDDEN = "•••"
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """What one viewer sees of the runs of one version of a workflow."""
+
+    input_fields: frozenset[str]
+    step_fields: Mapping[str, frozenset[str]]
+    sees_payload: bool
+
+    def input(self, value: Any) -> Any:
+        """Return a run's input as this viewer may see it."""
+        return value if self.sees_payload else hide(value, self.input_fields)
+
+    def step_output(self, step: str, value: Any) -> Any:
+        """Return the output of ``step`` as this viewer may see it."""
+        return value if self.sees_payload else hide(value, self.step_fields.get(step, frozenset()))
+
+    def run_output(self, value: Any) -> Any:
+        """Return a run's output, which may hold what came in and what any step gave."""
+        return (
+            value if self.sees_payload else hide(value, self.input_fields.union(*self.step_fields.values()))
+        )
+
+    def error(self, value: Json | None) -> Json | None:
+        """Return an error without its stack, which may quote values, for those who may not see them."""
+        if value is None or self.sees_payload:
+            return value
+        return {name: part for name, part in value.items() if name != "stack"}
+
+
+def redaction_of(definition: Json, *, sees_payload: bool) -> Redaction:
+    """Return what is sensitive by ``WorkflowVersion.definition`` for a viewer with or without VIEW_PAYLOAD."""
+    return Redaction(
+        input_fields=frozenset(definition["input"]["sensitive"]),
+        step_fields={step["name"]: frozenset(step["sensitive"]) for step in definition["steps"]},
+        sees_payload=sees_payload,
+    )
+
+
+def hide(value: Any, fields: Iterable[str]) -> Any:
+    """Return a copy of a JSON ``value`` in which each of ``fields`` shows ``HIDDEN``.
+
+    A field is a name, or a path with dots (``card.number``). Lists are entered, also the value itself.
+    """
+    paths = {tuple(field.split(".")) for field in fields}
+    return _hide(value, paths) if paths else value
+
+
+def _hide(value: Any, paths: set[tuple[str, ...]]) -> Any:
+    if isinstance(value, list):
+        return [_hide(item, paths) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: HIDDEN if (name,) in paths else _hide(item, _below(name, paths)) for name, item in value.items()
+    }
+
+
+def _below(name: str, paths: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    return {path[1:] for path in paths if path[0] == name and len(path) > 1}
