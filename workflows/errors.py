@@ -1,7 +1,17 @@
-"""Errors that a step raises to say what is wrong and, by that, what happens next.
+"""Errors that a workflow's author raises, and what the engine does about each.
 
-Two families: trying again may help (:class:`TransientError`) or it cannot (:class:`PermanentError`). Any other exception that
-leaves a step counts as permanent: a bug does not go away by repeating it.
+=========================  ==========================================================================
+raised                     the engine
+=========================  ==========================================================================
+``TransientError``         tries again, after a growing, jittered pause, up to the step's limit
+``RateLimited``            tries again after the time that the other side asked for
+``DependencyUnavailable``  lets the run wait on the dependency; does not count as a try
+``InvalidData``            fails the step at once: the data must be corrected
+``ConfigurationError``     fails the step at once: a setting is missing or wrong
+``BusinessRuleViolation``  fails the step at once: the rules forbid it
+``PermanentError``         fails the step at once
+any other exception        tries again, except for programming errors (``TypeError``, ``KeyError`` …)
+=========================  ==========================================================================
 """
 
 from __future__ import annotations
@@ -11,9 +21,9 @@ from typing import ClassVar
 
 
 class WorkflowError(Exception):
-    """The step could not do its work."""
+    """The step did not succeed."""
 
-    code: ClassVar[str] = "workflow-error"
+    code: ClassVar[str] = "error"
 
     def __init__(self, message: str = "", **context: object) -> None:
         self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
@@ -22,26 +32,38 @@ class WorkflowError(Exception):
 
 
 class TransientError(WorkflowError):
-    """It did not work this time; trying again may help."""
+    """It did not work this time, but may the next."""
 
     code = "transient"
 
 
 class RateLimited(TransientError):
-    """The other side asks for fewer calls."""
+    """The other side asks us to slow down.
+
+    :param retry_after: seconds to wait before the next try; None leaves it to the step's ``Retry``.
+    """
 
     code = "rate-limited"
 
     def __init__(self, message: str = "", retry_after: float | None = None, **context: object) -> None:
         super().__init__(message, **context)
         self.retry_after = retry_after
-        """Seconds that the other side asked to wait, or None when it did not say."""
 
 
-class DependencyUnavailable(TransientError):
-    """A service that this step calls is not available."""
+class OutcomeUnknown(TransientError):
+    """The call was sent, but no complete answer came: it is not known whether it had its effect."""
 
-    code = "dependency-unavailable"
+    code = "outcome-unknown"
+
+
+class DependencyUnavailable(WorkflowError):
+    """A service that this step calls cannot be reached; the call had no effect.
+
+    :param dependency: its name; "" means the one in the step's ``calls=``.
+    :param retry_at: when to try again; None leaves it to the engine.
+    """
+
+    code = "unavailable"
 
     def __init__(
         self, message: str = "", dependency: str = "", retry_at: datetime | None = None, **context: object
@@ -49,28 +71,31 @@ class DependencyUnavailable(TransientError):
         super().__init__(message, **context)
         self.dependency = dependency
         self.retry_at = retry_at
-        """When the run should try again, or None to let the retry policy decide."""
 
 
 class PermanentError(WorkflowError):
-    """It does not work, and trying again would not help."""
+    """It will not work, however often it is tried."""
 
     code = "permanent"
 
 
 class InvalidData(PermanentError):
-    """The data does not fit what the step needs."""
+    """The data is not valid."""
 
     code = "invalid-data"
-
-
-class BusinessRuleViolation(PermanentError):
-    """A rule of the business forbids this."""
-
-    code = "business-rule"
 
 
 class ConfigurationError(PermanentError):
     """A setting is missing or wrong."""
 
     code = "configuration"
+
+
+class BusinessRuleViolation(PermanentError):
+    """The rules of the business forbid this."""
+
+    code = "business-rule"
+
+
+class DefinitionError(Exception):
+    """A workflow's definition has a mistake; the message says where it is and how to mend it."""

@@ -68,9 +68,7 @@ _R, _S = RunStatus, StepStatus
 RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     _R.SCHEDULED: frozenset({_R.QUEUED, _R.CANCELLED}),
     _R.QUEUED: frozenset({_R.RUNNING, _R.WAITING, _R.PAUSED, _R.CANCELLED, _R.ROLLING_BACK}),
-    _R.RUNNING: frozenset(
-        {_R.QUEUED, _R.WAITING, _R.PAUSED, _R.SUCCEEDED, _R.DEGRADED, _R.FAILED, _R.CANCELLED}
-    ),
+    _R.RUNNING: frozenset({_R.QUEUED, _R.WAITING, _R.PAUSED, _R.SUCCEEDED, _R.DEGRADED, _R.FAILED, _R.CANCELLED}),
     _R.WAITING: frozenset({_R.QUEUED, _R.PAUSED, _R.FAILED, _R.CANCELLED, _R.ROLLING_BACK}),
     _R.PAUSED: frozenset({_R.QUEUED, _R.CANCELLED, _R.ROLLING_BACK, _R.FAILED}),
     _R.FAILED: frozenset({_R.QUEUED, _R.CANCELLED, _R.ROLLING_BACK}),
@@ -83,9 +81,7 @@ RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
 }
 
 STEP_TRANSITIONS: dict[StepStatus, frozenset[StepStatus]] = {
-    _S.PENDING: frozenset(
-        {_S.RUNNING, _S.WAITING, _S.SUCCEEDED, _S.FELL_BACK, _S.SKIPPED, _S.FAILED, _S.UNCERTAIN}
-    ),
+    _S.PENDING: frozenset({_S.RUNNING, _S.WAITING, _S.SUCCEEDED, _S.FELL_BACK, _S.SKIPPED, _S.FAILED, _S.UNCERTAIN}),
     _S.RUNNING: frozenset({_S.PENDING, _S.WAITING, _S.SUCCEEDED, _S.FELL_BACK, _S.FAILED, _S.UNCERTAIN}),
     _S.WAITING: frozenset(
         {_S.PENDING, _S.RUNNING, _S.SUCCEEDED, _S.FELL_BACK, _S.SKIPPED, _S.FAILED, _S.UNCERTAIN}

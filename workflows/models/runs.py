@@ -11,7 +11,6 @@ from workflows.engine.state import FINAL_RUN_STATUSES, Request, RunStatus, StepS
 from workflows.models.definitions import Workflow
 
 _words = str.maketrans("_", " ")
-_FINAL = sorted(s.value for s in FINAL_RUN_STATUSES)  # sorted: a constraint must not differ between processes
 
 
 def _choices(states: type[RunStatus | StepStatus | WaitingReason]) -> list[tuple[str, str]]:
@@ -19,7 +18,7 @@ def _choices(states: type[RunStatus | StepStatus | WaitingReason]) -> list[tuple
 
 
 class Run(models.Model):
-    """One execution of a workflow. A queued row is its own outbox entry; ``dispatched_at``: when it went."""
+    """One execution of a workflow. A queued row is its own outbox entry: ``dispatched_at`` says when it was sent."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="+")
@@ -29,9 +28,7 @@ class Run(models.Model):
     waiting_on = models.CharField(max_length=200, default="", blank=True, help_text="what exactly, in words")
     input = models.JSONField()
     output = models.JSONField(null=True)
-    error = models.JSONField(
-        null=True, help_text="the latest error: {type, code, message, context, chain, stack}"
-    )
+    error = models.JSONField(null=True, help_text="the latest error: {type, code, message, context, chain, stack}")
     idempotency_key = models.CharField(max_length=200, null=True)  # noqa: DJ001 - NULL: no key was given
     correlation_id = models.CharField(max_length=128)
     started_by = models.CharField(max_length=200, help_text="label of the actor who started it")
@@ -46,18 +43,14 @@ class Run(models.Model):
         blank=True,
         help_text="a rollback stops after undoing the step behind this one",
     )
-    request = models.CharField(
-        max_length=8, default="", blank=True, choices=[(r.value, r.value) for r in Request]
-    )
+    request = models.CharField(max_length=8, default="", blank=True, choices=[(r.value, r.value) for r in Request])
     lease_owner = models.CharField(max_length=200, default="", blank=True)
     lease_expires_at = models.DateTimeField(null=True)
     fence = models.BigIntegerField(default=0, help_text="fencing token: grows with each claim")
     wake_at = models.DateTimeField(null=True)
     dispatched_at = models.DateTimeField(null=True)
     dispatch_count = models.PositiveIntegerField(default=0)
-    event_count = models.PositiveIntegerField(
-        default=0, help_text="number of the last event; also the row's version"
-    )
+    event_count = models.PositiveIntegerField(default=0, help_text="number of the last event; also the row's version")
     retry_count = models.PositiveIntegerField(default=0)
     queue = models.CharField(max_length=80, default="workflows")
     is_demo = models.BooleanField(default=False, help_text="generated history, not really executed")
@@ -75,31 +68,23 @@ class Run(models.Model):
                 name="run_idempotency_key_once",
                 condition=Q(idempotency_key__isnull=False),
             ),
-            models.CheckConstraint(
-                name="run_status_known", condition=Q(status__in=[s.value for s in RunStatus])
-            ),
+            models.CheckConstraint(name="run_status_known", condition=Q(status__in=[s.value for s in RunStatus])),
             models.CheckConstraint(
                 name="run_waits_for_a_reason", condition=Q(status="waiting") ^ Q(waiting_reason="")
             ),
             models.CheckConstraint(
                 name="run_ended_has_end",
-                condition=Q(status__in=_FINAL) ^ Q(ended_at__isnull=True),
+                condition=Q(status__in=[s.value for s in FINAL_RUN_STATUSES]) ^ Q(ended_at__isnull=True),
             ),
         ]
         indexes = [
             models.Index(fields=["workflow", "-id"], name="run_by_workflow"),
             models.Index(fields=["status", "-id"], name="run_by_status"),
             models.Index(fields=["-ended_at"], name="run_by_end", condition=Q(ended_at__isnull=False)),
-            models.Index(
-                fields=["wake_at"], name="run_wakes", condition=Q(status="waiting", wake_at__isnull=False)
-            ),
-            models.Index(
-                fields=["id"], name="run_to_dispatch", condition=Q(status__in=["queued", "rolling_back"])
-            ),
+            models.Index(fields=["wake_at"], name="run_wakes", condition=Q(status="waiting", wake_at__isnull=False)),
+            models.Index(fields=["id"], name="run_to_dispatch", condition=Q(status__in=["queued", "rolling_back"])),
             models.Index(fields=["id"], name="run_held", condition=Q(status__in=["running", "rolling_back"])),
-            models.Index(
-                fields=["customer_key", "-id"], name="run_by_customer", condition=~Q(customer_key="")
-            ),
+            models.Index(fields=["customer_key", "-id"], name="run_by_customer", condition=~Q(customer_key="")),
             models.Index(fields=["correlation_id"], name="run_by_correlation"),
         ]
 
@@ -126,9 +111,7 @@ class StepRun(models.Model):
     position = models.PositiveSmallIntegerField()
     status = models.CharField(max_length=20, choices=_choices(StepStatus))
     attempts = models.PositiveIntegerField(default=0, help_text="tries that count against the retry limit")
-    generation = models.PositiveIntegerField(
-        default=0, help_text="grows when a compensated step may run afresh"
-    )
+    generation = models.PositiveIntegerField(default=0, help_text="grows when a compensated step may run afresh")
     output = models.JSONField(null=True)
     error = models.JSONField(null=True)
     worker = models.CharField(max_length=200, default="", blank=True)
@@ -142,9 +125,7 @@ class StepRun(models.Model):
         default_permissions = ()
         ordering = ["position"]
         constraints = [
-            models.CheckConstraint(
-                name="step_status_known", condition=Q(status__in=[s.value for s in StepStatus])
-            ),
+            models.CheckConstraint(name="step_status_known", condition=Q(status__in=[s.value for s in StepStatus])),
         ]
 
     def __str__(self) -> str:

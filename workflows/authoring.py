@@ -1,0 +1,84 @@
+"""The public API for workflow authors; import these names from ``workflows``."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from portal.core.actor import SYSTEM, Actor
+from pydantic import BaseModel
+
+from workflows.definition.context import StepContext
+from workflows.definition.values import (
+    Breaker,
+    Dependency,
+    Effect,
+    Impact,
+    Objective,
+    Retry,
+    Secret,
+    Sensitive,
+    Setting,
+)
+from workflows.definition.workflow import WorkflowDefinition
+from workflows.errors import (
+    BusinessRuleViolation,
+    ConfigurationError,
+    DefinitionError,
+    DependencyUnavailable,
+    InvalidData,
+    OutcomeUnknown,
+    PermanentError,
+    RateLimited,
+    TransientError,
+)
+from workflows.services.start import StartedRun, start_run
+
+I = TypeVar("I", bound=BaseModel)  # noqa: E741 - the input
+
+__all__ = [
+    "Breaker",
+    "BusinessRuleViolation",
+    "ConfigurationError",
+    "DefinitionError",
+    "Dependency",
+    "DependencyUnavailable",
+    "Effect",
+    "Impact",
+    "InvalidData",
+    "Objective",
+    "OutcomeUnknown",
+    "PermanentError",
+    "RateLimited",
+    "Retry",
+    "Secret",
+    "Sensitive",
+    "Setting",
+    "StepContext",
+    "TransientError",
+    "Workflow",
+]
+
+
+class Workflow(WorkflowDefinition[I]):
+    """A workflow. Declaring one in an installed app's ``flows.py`` registers it."""
+
+    def start(
+        self,
+        input: I,
+        *,
+        idempotency_key: str | None = None,
+        actor: Actor = SYSTEM,
+        correlation_id: str | None = None,
+    ) -> StartedRun:
+        """Start a run, inside the caller's transaction if there is one: it exists exactly if that commits.
+
+        :param idempotency_key: the same key returns the first run instead of starting a second.
+        :raises Forbidden: if the actor may not start this workflow.
+        """
+        return start_run(
+            actor=actor,
+            workflow=self.name,
+            input=input,
+            idempotency_key=idempotency_key,
+            correlation_id=correlation_id,
+        )

@@ -1,0 +1,169 @@
+"""What can be wrong with a step, told with file, step and parameter."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticSchemaGenerationError
+
+from workflows.definition.signatures import accepts_none, did_you_mean, fits, name_of, where
+from workflows.definition.step import Function, Step, StepOptions
+from workflows.definition.values import Effect
+from workflows.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from workflows.definition.workflow import WorkflowDefinition
+
+
+def check_new_step(workflow: WorkflowDefinition[Any], function: Callable[..., Any], options: StepOptions) -> None:
+    """Check what can be known when the decorator runs.
+
+    :raises DefinitionError: for a duplicate name, or options that contradict each other.
+    """
+    name = function.__name__
+    if name in workflow.steps:
+        first = where(workflow.steps[name].function)
+        problem = f"there is a step of this name already, at {first}"
+    elif name == workflow.input_name:
+        problem = f'the name is taken by the input, which steps call "{workflow.input_name}"'
+    elif not options.idempotent and options.effect is not Effect.EXTERNAL:
+        problem = "idempotent=False only means something with effect=Effect.EXTERNAL"
+    elif options.calls and options.effect is not Effect.EXTERNAL:
+        problem = f'it calls "{options.calls.name}", so its effect must be Effect.EXTERNAL'
+    elif options.timeout <= 0:
+        problem = "timeout must be more than 0 seconds"
+    elif inspect.iscoroutinefunction(function):
+        problem = "it is an async function; steps are plain functions"
+    else:
+        return
+    raise DefinitionError(f"{where(function)}: {workflow.name}.{name}: {problem}.")
+
+
+def check_step(workflow: WorkflowDefinition[Any], step: Step[..., Any]) -> tuple[str, ...]:
+    """Check a step and its helpers; return the names of what it takes values from.
+
+    :raises DefinitionError: for an unknown parameter, a mismatched or missing annotation.
+    """
+    if step.output_type is inspect.Signature.empty:
+        raise _error(step.body, "it needs a return annotation (-> None if it returns nothing)")
+    try:
+        TypeAdapter(step.output_type)
+    except PydanticSchemaGenerationError as exc:
+        raise _error(
+            step.body,
+            f"its output {name_of(step.output_type)} cannot be kept as JSON; return a Pydantic model",
+        ) from exc
+    for other in step.options.after:
+        if workflow.steps.get(other.name) is not other:
+            raise _error(step.body, f'after= names "{other.name}", which is no step of this workflow')
+    needs = _check_parameters(workflow, step, step.body, own_output=False)
+    for helper in (step.condition, step.replacement, step.verification):
+        if helper:
+            _check_parameters(workflow, step, helper, own_output=False)
+    if step.compensation:
+        _check_parameters(workflow, step, step.compensation, own_output=True)
+    _check_helper_outputs(step)
+    return needs
+
+
+def _check_parameters(
+    workflow: WorkflowDefinition[Any], step: Step[..., Any], function: Function, *, own_output: bool
+) -> tuple[str, ...]:
+    needs: list[str] = []
+    for name, annotation in function.signature.parameters.items():
+        if name == workflow.input_name:
+            _check_type(function, name, workflow.input_type, annotation, "the input")
+            needs.append("input")
+            continue
+        source = workflow.steps.get(name)
+        if source is None:
+            known = [workflow.input_name, *(s for s in workflow.steps if s != step.name)]
+            raise _error(
+                function,
+                f'parameter "{name}" is neither the input ("{workflow.input_name}") nor a step.{did_you_mean(name, known)}',
+            )
+        if source is step and not own_output:
+            raise _error(function, f'parameter "{name}" is the step itself; a step cannot take its own output')
+        _check_source(function, name, source, annotation, own=source is step)
+        needs.append(name)
+    return tuple(needs)
+
+
+def _check_source(function: Function, name: str, source: Step[..., Any], annotation: Any, *, own: bool) -> None:
+    given = source.output_type
+    if given is inspect.Signature.empty:
+        raise _error(source.body, "it needs a return annotation (-> None if it returns nothing)")
+    if not source.has_output:
+        raise _error(
+            function, f'parameter "{name}": step "{name}" returns nothing; use after=[{name}] for order alone'
+        )
+    if not own and source.may_lack_output and not accepts_none(annotation):
+        why = "optional" if source.options.optional else "conditional"
+        raise _error(
+            function,
+            f'parameter "{name}": step "{name}" is {why}, so there may be no output; '
+            f"annotate it {name_of(annotation)} | None",
+        )
+    _check_type(function, name, given, annotation, f'step "{name}"')
+
+
+def _check_type(function: Function, name: str, given: Any, wanted: Any, source: str) -> None:
+    if not fits(given, wanted):
+        raise _error(
+            function,
+            f'parameter "{name}" is annotated {name_of(wanted)}, but {source} gives {name_of(given)}',
+        )
+
+
+def _check_helper_outputs(step: Step[..., Any]) -> None:
+    if step.replacement and not fits(step.replacement.signature.returns, step.output_type):
+        raise _error(
+            step.replacement,
+            f"it returns {name_of(step.replacement.signature.returns)}, but the step returns {name_of(step.output_type)}",
+        )
+    if step.verification:
+        returns = step.verification.signature.returns
+        wanted = step.output_type | None if step.has_output else bool
+        if not fits(returns, wanted):
+            raise _error(
+                step.verification,
+                f"it returns {name_of(returns)}; it must return {name_of(wanted)}: "
+                + ("the output if it happened, None if not" if step.has_output else "whether it happened"),
+            )
+    if step.condition and step.condition.signature.returns not in (bool, inspect.Signature.empty):
+        raise _error(step.condition, "it must return bool")
+
+
+def in_order(workflow: WorkflowDefinition[Any], edges: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the steps so that each comes after all that it needs; ties as they are written in the file.
+
+    :raises DefinitionError: for a workflow without steps, or steps that wait on each other in a ring.
+    """
+    if not workflow.steps:
+        raise DefinitionError(f'{workflow.declared_at}: workflow "{workflow.name}" has no steps.')
+    sorter = TopologicalSorter({name: [e for e in needs if e != "input"] for name, needs in edges.items()})
+    try:
+        sorter.prepare()
+    except CycleError as exc:
+        ring = " -> ".join(exc.args[1])
+        step = workflow.steps[exc.args[1][0]]
+        raise _error(step.body, f"steps wait on each other in a ring: {ring}") from exc
+    written = list(workflow.steps)
+    order: list[str] = []
+    ready: set[str] = set()
+    while sorter.is_active():
+        ready.update(sorter.get_ready())
+        first = min(ready, key=written.index)
+        ready.remove(first)
+        order.append(first)
+        sorter.done(first)
+    return order
+
+
+def _error(function: Function, problem: str) -> DefinitionError:
+    end = "" if problem.endswith((".", "?")) else "."
+    return DefinitionError(f"{where(function.call)}: {function.label}: {problem}{end}")

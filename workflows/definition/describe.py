@@ -1,0 +1,86 @@
+"""A definition as JSON: for the map, the start form, and to see what changed between versions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel
+
+from workflows.definition.step import Step
+from workflows.definition.values import Effect, Sensitive
+from workflows.definition.workflow import WorkflowDefinition
+
+
+def sensitive_fields(model: Any) -> list[str]:
+    """Return the names of a model's fields that are marked ``Sensitive()``; [] for anything but a model."""
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return []
+    return [
+        name
+        for name, info in model.model_fields.items()
+        if any(isinstance(mark, Sensitive) or mark is Sensitive for mark in info.metadata)
+    ]
+
+
+def describe(workflow: WorkflowDefinition[Any]) -> dict[str, Any]:
+    """Return the definition as plain JSON values (the shape is documented in docs/architecture.md)."""
+    impact = workflow.impact
+    return {
+        "slug": workflow.name,
+        "version": workflow.version,
+        "title": workflow.title,
+        "description": workflow.description,
+        "owner": workflow.owner,
+        "tier": workflow.tier,
+        "runbook": workflow.runbook,
+        "objective": {
+            "success": workflow.objective.success,
+            "within_seconds": workflow.objective.within.total_seconds(),
+        },
+        "impact": {"amount": impact.amount, "currency": impact.currency, "customer": impact.customer},
+        "requires": [{"name": s.name, "kind": s.kind, "secret": s.is_secret} for s in workflow.requires],
+        "input": {
+            "name": workflow.input_name,
+            "schema": workflow.input_type.model_json_schema(),
+            "sensitive": sensitive_fields(workflow.input_type),
+        },
+        "steps": [_describe_step(workflow, step, number) for number, step in enumerate(workflow.plan.order)],
+        "dependencies": [
+            {"name": d.name, "availability": d.availability, "timeout_seconds": d.timeout}
+            for d in workflow.dependencies
+        ],
+    }
+
+
+def _describe_step(workflow: WorkflowDefinition[Any], step: Step[..., Any], position: int) -> dict[str, Any]:
+    options = step.options
+    retry = options.retry
+    return {
+        "name": step.name,
+        "title": step.title,
+        "description": step.description,
+        "position": position,
+        "effect": options.effect.value,
+        "idempotent": options.idempotent,
+        "calls": options.calls.name if options.calls else None,
+        "timeout_seconds": options.timeout,
+        "retry": None
+        if retry.attempts == 1
+        else {"attempts": retry.attempts, "base_seconds": retry.base, "cap_seconds": retry.cap},
+        "needs": list(workflow.plan.needs[step.name]),
+        "after": list(workflow.plan.after[step.name]),
+        "conditional": step.condition is not None,
+        "optional": options.optional,
+        "fallback": options.fallback.__name__ if options.fallback else None,
+        "compensates": step.compensation is not None,
+        "verifies": step.verification is not None,
+        "repeatable": options.effect is not Effect.EXTERNAL or options.idempotent,
+        "sensitive": sensitive_fields(step.output_type),
+    }
+
+
+def digest(description: dict[str, Any]) -> str:
+    """Return the SHA-256 (hex) of a description, the same for the same content."""
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,174 @@
+"""A workflow's definition: steps, the edges between them, and the check of both."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from pydantic import BaseModel
+
+from workflows.definition import checks, registry
+from workflows.definition.signatures import snake_case
+from workflows.definition.step import Step, StepOptions
+from workflows.definition.values import Dependency, Effect, Impact, Objective, Retry, Setting
+from workflows.errors import DefinitionError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+I = TypeVar("I", bound=BaseModel)  # noqa: E741 - the input
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+DEFAULT_TIMEOUT = 30.0
+
+
+@dataclass(slots=True)
+class Plan:
+    """The checked order of a workflow: each step after all that it needs."""
+
+    order: tuple[Step[..., Any], ...]
+    needs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    after: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class WorkflowDefinition(Generic[I]):
+    """What an author declares. ``workflows.Workflow`` adds ``start``."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        version: int,
+        owner: str,
+        input: type[I],
+        objective: Objective | None = None,
+        runbook: str = "",
+        tier: int = 3,
+        title: str = "",
+        description: str = "",
+        impact: Impact | None = None,
+        requires: Sequence[Setting] = (),
+        queue: str = "workflows",
+    ) -> None:
+        frame = sys._getframe(1)
+        path = Path(frame.f_code.co_filename)
+        self.declared_at = f"{path.parent.name}/{path.name}:{frame.f_lineno}"
+        self.name, self.version, self.owner, self.input_type = name, version, owner, input
+        self.runbook, self.tier, self.description = runbook, tier, description.strip()
+        self.title = title or name.replace("-", " ").capitalize()
+        self.impact = impact or Impact()
+        self.requires, self.queue = tuple(requires), queue
+        self.steps: dict[str, Step[..., Any]] = {}
+        self._check_header(objective)
+        assert objective is not None  # noqa: S101 - checked above; narrows the type
+        self.objective = objective
+        self.input_name = snake_case(input.__name__)
+        registry.register(self)
+
+    def __repr__(self) -> str:
+        return f"<Workflow {self.name} v{self.version}>"
+
+    def step(
+        self,
+        *,
+        effect: Effect,
+        idempotent: bool = True,
+        calls: Dependency | None = None,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        after: Iterable[Step[..., Any]] = (),
+        when: Callable[..., bool] | None = None,
+        optional: bool = False,
+        fallback: Callable[..., Any] | None = None,
+        title: str = "",
+    ) -> Callable[[Callable[P, R]], Step[P, R]]:
+        """Add the decorated function as a step.
+
+        :param effect: what it changes outside the run (architecture: effects and their promises).
+        :param idempotent: ``False`` for an EXTERNAL call that must never be repeated unasked.
+        :param calls: the dependency that it calls, guarded by that dependency's breaker.
+        :param timeout: seconds after which an attempt is interrupted; the dependency's, else 30.
+        :param retry: how often it is tried; EXTERNAL 5 times, DATABASE 3, PURE 1 if nothing is said.
+        :param after: steps that must be done first though no data comes from them.
+        :param when: a condition on the same values; if false the step is skipped.
+        :param optional: its failure leaves the run degraded instead of failed.
+        :param fallback: called with the same values when the step has failed; its output takes the step's place.
+        :raises DefinitionError: for a duplicate name or options that contradict each other.
+        """
+
+        def decorate(function: Callable[P, R]) -> Step[P, R]:
+            options = StepOptions(
+                effect=effect,
+                idempotent=idempotent,
+                calls=calls,
+                timeout=timeout if timeout is not None else calls.timeout if calls else DEFAULT_TIMEOUT,
+                retry=retry or _DEFAULT_RETRY[effect],
+                after=tuple(after),
+                when=when,
+                optional=optional,
+                fallback=fallback,
+                title=title,
+            )
+            checks.check_new_step(self, function, options)
+            step = Step(self.name, function, options)
+            self.steps[step.name] = step
+            return step
+
+        return decorate
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The order of steps, after everything has been checked.
+
+        :raises DefinitionError: naming file, step and parameter of the first mistake.
+        """
+        needs = {name: checks.check_step(self, step) for name, step in self.steps.items()}
+        after = {name: tuple(s.name for s in step.options.after) for name, step in self.steps.items()}
+        order = checks.in_order(self, {name: (*needs[name], *after[name]) for name in self.steps})
+        return Plan(tuple(self.steps[name] for name in order), needs, after)
+
+    @property
+    def dependencies(self) -> list[Dependency]:
+        """The services that its steps call, each once."""
+        return list(
+            {
+                step.options.calls.name: step.options.calls for step in self.steps.values() if step.options.calls
+            }.values()
+        )
+
+    def _check_header(self, objective: Objective | None) -> None:
+        problem = ""
+        if not _NAME.fullmatch(self.name):
+            problem = 'the name must be lower-case words joined by "-", such as "settle-invoice"'
+        elif self.version < 1:
+            problem = "version must be 1 or more"
+        elif not (isinstance(self.input_type, type) and issubclass(self.input_type, BaseModel)):
+            problem = "input must be a Pydantic model class"
+        elif objective is None:
+            problem = "objective is missing. Say what is promised: objective=Objective(success=0.995, within=timedelta(minutes=10))"
+        elif not self.runbook:
+            problem = 'runbook is missing. Name the runbook that helps when this fails: runbook="settle-invoice"'
+        elif not self.owner:
+            problem = "owner is missing. Name the team that answers for it"
+        else:
+            unknown = [
+                f
+                for f in (self.impact.amount, self.impact.currency, self.impact.customer)
+                if f and f not in self.input_type.model_fields
+            ]
+            problem = (
+                f"impact names {unknown[0]!r}, which is no field of {self.input_type.__name__}" if unknown else ""
+            )
+        if problem:
+            raise DefinitionError(f'{self.declared_at}: workflow "{self.name}": {problem}.')
+
+
+_DEFAULT_RETRY = {
+    Effect.PURE: Retry(attempts=1),
+    Effect.DATABASE: Retry(attempts=3),
+    Effect.EXTERNAL: Retry(attempts=5),
+}
