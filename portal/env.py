@@ -37,9 +37,7 @@ class Environment(BaseSettings):
     @field_validator("ALLOWED_HOSTS", "FLOW_APPS", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return (
-            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-        )
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("DATABASE_URL")
     @classmethod

@@ -126,9 +126,7 @@ PARTNER_PAYOUT = definition(
     "partner-payout",
     [
         step("calculate_share", 1, title="Calculate the partner's share"),
-        step(
-            "reserve_funds", 2, effect="database", needs=["calculate_share"], retry=retry(3), compensates=True
-        ),
+        step("reserve_funds", 2, effect="database", needs=["calculate_share"], retry=retry(3), compensates=True),
         step(
             "send_payout",
             3,

@@ -115,9 +115,7 @@ def make_version(workflow: Workflow, definition: Json, **fields: Any) -> Workflo
 def make_dependency(name: str = "payments-gateway", **fields: Any) -> Dependency:
     """Return the dependency, made if it is not there, in the state that ``fields`` say."""
     defaults = {"state": Dependency.State.CLOSED, "state_since": now() - timedelta(days=40), "settings": {}}
-    return Dependency.objects.update_or_create(name=name, defaults=fields, create_defaults=defaults | fields)[
-        0
-    ]
+    return Dependency.objects.update_or_create(name=name, defaults=fields, create_defaults=defaults | fields)[0]
 
 
 def open_breaker(name: str = "payments-gateway", *, since: datetime | None = None) -> Dependency:
@@ -227,17 +225,13 @@ def _add_steps(run: Run, steps: list[Json], at: str, step_status: StepStatus | N
         moment += timedelta(seconds=2)
         here = step["name"] == at and not finished
         done = StepStatus.COMPENSATED if status == RunStatus.ROLLED_BACK else StepStatus.SUCCEEDED
-        row = StepRun(
-            run=run, step=step["name"], position=step["position"], status=done, worker="host-a:1:7:worker"
-        )
+        row = StepRun(run=run, step=step["name"], position=step["position"], status=done, worker="host-a:1:7:worker")
         row.attempts, row.started_at, row.output = 1, moment, {"ok": True}
         if here and stands_at:
             row.status, row.output = stands_at, None
         if row.status not in {StepStatus.RUNNING, StepStatus.WAITING, StepStatus.PENDING}:
             row.ended_at = moment + timedelta(seconds=1)
-            events.append(
-                RunEvent(kind=f"step.{row.status}", step=row.step, at=row.ended_at, data={"attempt": 1})
-            )
+            events.append(RunEvent(kind=f"step.{row.status}", step=row.step, at=row.ended_at, data={"attempt": 1}))
         if row.status in {StepStatus.FAILED, StepStatus.UNCERTAIN, StepStatus.COMPENSATION_FAILED}:
             row.error = run.error or TRANSIENT_ERROR
             _add_attempt(row)

@@ -25,8 +25,7 @@ TICK_DISTANCE = 9.0
 
 _SHORTEST = timedelta(milliseconds=10)
 _STEPS = [
-    timedelta(seconds=s)
-    for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
+    timedelta(seconds=s) for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
 ] + [timedelta(hours=h) for h in (1, 2, 3, 6, 12, 24, 48, 168, 336, 672)]
 
 

@@ -28,9 +28,7 @@ class Redaction:
 
     def run_output(self, value: Any) -> Any:
         """Return a run's output, which may hold what came in and what any step gave."""
-        return (
-            value if self.sees_payload else hide(value, self.input_fields.union(*self.step_fields.values()))
-        )
+        return value if self.sees_payload else hide(value, self.input_fields.union(*self.step_fields.values()))
 
     def error(self, value: Json | None) -> Json | None:
         """Return an error without its stack, which may quote values, for those who may not see them."""
@@ -62,9 +60,7 @@ def _hide(value: Any, paths: set[tuple[str, ...]]) -> Any:
         return [_hide(item, paths) for item in value]
     if not isinstance(value, dict):
         return value
-    return {
-        name: HIDDEN if (name,) in paths else _hide(item, _below(name, paths)) for name, item in value.items()
-    }
+    return {name: HIDDEN if (name,) in paths else _hide(item, _below(name, paths)) for name, item in value.items()}
 
 
 def _below(name: str, paths: set[tuple[str, ...]]) -> set[tuple[str, ...]]:

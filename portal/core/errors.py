@@ -28,9 +28,7 @@ class InvalidInput(PortalError):
     code = "invalid-input"
     http_status = 422
 
-    def __init__(
-        self, message: str = "", *, fields: dict[str, list[str]] | None = None, **context: object
-    ) -> None:
+    def __init__(self, message: str = "", *, fields: dict[str, list[str]] | None = None, **context: object) -> None:
         super().__init__(message, **context)
         self.fields = fields or {}
 

@@ -85,9 +85,7 @@ class AuditEntry(models.Model):
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
     correlation_id = models.CharField(max_length=128, blank=True)
-    origin = models.CharField(
-        max_length=60, blank=True, help_text="page, api, command or engine, and the address"
-    )
+    origin = models.CharField(max_length=60, blank=True, help_text="page, api, command or engine, and the address")
     previous_digest = models.BinaryField(max_length=32)
     digest = models.BinaryField(max_length=32)
 

@@ -83,9 +83,7 @@ def spawn(
     )
 
 
-def run_as(
-    account: Account | None, command: Sequence[str | Path], *, folder: Path = Path("/")
-) -> tuple[int, str]:
+def run_as(account: Account | None, command: Sequence[str | Path], *, folder: Path = Path("/")) -> tuple[int, str]:
     """Run a short command as that account; return its exit code and everything it said."""
     try:
         done = subprocess.run(  # noqa: S603

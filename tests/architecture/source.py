@@ -39,18 +39,14 @@ def modules(*folders: str) -> tuple[Module, ...]:
     """Every Python file below ``folders``, without migrations."""
     paths = (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py")))
     return tuple(
-        Module(path, ast.parse(path.read_text(), str(path)))
-        for path in paths
-        if "migrations" not in path.parts
+        Module(path, ast.parse(path.read_text(), str(path))) for path in paths if "migrations" not in path.parts
     )
 
 
 @cache
 def templates() -> tuple[Path, ...]:
     """Every HTML template."""
-    return tuple(
-        path for folder in ("templates", *PACKAGES) for path in sorted((ROOT / folder).rglob("*.html"))
-    )
+    return tuple(path for folder in ("templates", *PACKAGES) for path in sorted((ROOT / folder).rglob("*.html")))
 
 
 def relative(path: Path) -> str:

@@ -25,8 +25,7 @@ def imports_in_functions(module: Module) -> Iterator[ast.stmt]:
 def is_blind(handler: ast.ExceptHandler) -> bool:
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return any(
-        name is None or (isinstance(name, ast.Name) and name.id in {"Exception", "BaseException"})
-        for name in caught
+        name is None or (isinstance(name, ast.Name) and name.id in {"Exception", "BaseException"}) for name in caught
     )
 
 

@@ -59,8 +59,6 @@ def test_templates_hold_no_element_that(is_wrong: Callable[[Element], bool]) -> 
 
 def test_templates_open_with_their_context() -> None:
     silent = [
-        relative(path)
-        for path in templates()
-        if not re.match(r"\{# .+ #\}$", path.read_text().partition("\n")[0])
+        relative(path) for path in templates() if not re.match(r"\{# .+ #\}$", path.read_text().partition("\n")[0])
     ]
     assert silent == []

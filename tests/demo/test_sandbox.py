@@ -41,9 +41,7 @@ def charge(http: httpx.Client, key: str, **changes: str) -> httpx.Response:
     return http.post("/payments/charges", json=CHARGE | changes, headers={"Idempotency-Key": key})
 
 
-def test_the_same_idempotency_key_returns_the_first_charge(
-    sandbox: RunningSandbox, http: httpx.Client
-) -> None:
+def test_the_same_idempotency_key_returns_the_first_charge(sandbox: RunningSandbox, http: httpx.Client) -> None:
     first, second = charge(http, "twice"), charge(http, "twice")
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json() == second.json()
@@ -204,23 +202,16 @@ def test_one_key_sent_by_many_at_once_has_one_effect(sandbox: RunningSandbox) ->
 def test_a_taken_port_is_told_in_one_line(sandbox: RunningSandbox, tmp_path: Path) -> None:
 
     command = [sys.executable, "-m", "portal.demo.sandbox", "--port", str(sandbox.port)]
-    ended = subprocess.run(
-        [*command, "--store", str(tmp_path / "x")], capture_output=True, text=True, check=False
-    )
+    ended = subprocess.run([*command, "--store", str(tmp_path / "x")], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert (
-        ended.stderr.strip()
-        == f"The sandbox cannot listen on 127.0.0.1:{sandbox.port}: Address already in use"
-    )
+    assert ended.stderr.strip() == f"The sandbox cannot listen on 127.0.0.1:{sandbox.port}: Address already in use"
 
 
 def test_a_unix_socket_serves_too(tmp_path: Path) -> None:
 
     path = tmp_path / "s.sock"
     command = [sys.executable, "-m", "portal.demo.sandbox", "--socket", str(path)]
-    with subprocess.Popen(
-        [*command, "--store", str(tmp_path / "x")], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen([*command, "--store", str(tmp_path / "x")], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == f"sandbox ready at {path}"
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as http:

@@ -10,9 +10,7 @@ from django.db import connection
 @pytest.mark.django_db
 def test_the_database_is_a_recent_postgresql_in_utf8() -> None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')"
-        )
+        cursor.execute("SELECT current_setting('server_version_num')::int, current_setting('server_encoding')")
         assert cursor.fetchone() >= (140000, "UTF8")
 
 

@@ -28,9 +28,7 @@ def chart(*lanes: list[Span], now: float = 100, end: float | None = None, **mome
 
 
 def test_bars_stand_at_their_share_of_the_time() -> None:
-    first, second = (
-        bar for row in chart([work(0, 25)], [work(25, 100)], end=100).bars.values() for bar in row
-    )
+    first, second = (bar for row in chart([work(0, 25)], [work(25, 100)], end=100).bars.values() for bar in row)
     assert (first.x, first.width, second.x, second.width) == (0, 25, 25, 75)
 
 

@@ -121,10 +121,8 @@ def _check_type(function: Function, name: str, given: Any, wanted: Any, source: 
 
 def _check_helper_outputs(step: Step[..., Any]) -> None:
     if step.replacement and not fits(step.replacement.signature.returns, step.output_type):
-        raise _error(
-            step.replacement,
-            f"it returns {name_of(step.replacement.signature.returns)}, but the step returns {name_of(step.output_type)}",
-        )
+        given, wanted = name_of(step.replacement.signature.returns), name_of(step.output_type)
+        raise _error(step.replacement, f"it returns {given}, but the step returns {wanted}")
     if step.verification:
         returns = step.verification.signature.returns
         wanted = step.output_type | None if step.has_output else bool

@@ -19,7 +19,7 @@ CONTEXT = "ctx"
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A function's parameters (name to annotation, ``ctx`` left out), whether it takes ``ctx``, and its return type."""
+    """What a function takes (name to annotation, ``ctx`` apart) and what it returns."""
 
     parameters: dict[str, Any]
     takes_context: bool

@@ -149,7 +149,8 @@ class WorkflowDefinition(Generic[I]):
         elif not (isinstance(self.input_type, type) and issubclass(self.input_type, BaseModel)):
             problem = "input must be a Pydantic model class"
         elif objective is None:
-            problem = "objective is missing. Say what is promised: objective=Objective(success=0.995, within=timedelta(minutes=10))"
+            promise = "objective=Objective(success=0.995, within=timedelta(minutes=10))"
+            problem = f"objective is missing. Say what is promised: {promise}"
         elif not self.runbook:
             problem = 'runbook is missing. Name the runbook that helps when this fails: runbook="settle-invoice"'
         elif not self.owner:

@@ -25,9 +25,7 @@ class Workflow(models.Model):
     registered_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True, help_text="no longer in the code since")
     paused_at = models.DateTimeField(null=True, help_text="new runs are accepted but held")
-    paused_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     paused_reason = models.TextField(blank=True)
 
     class Meta:
