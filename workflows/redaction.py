@@ -38,7 +38,7 @@ class Redaction:
 
 
 def redaction_of(definition: Json, *, sees_payload: bool) -> Redaction:
-    """Return what is sensitive by ``WorkflowVersion.definition`` for a viewer with or without VIEW_PAYLOAD."""
+    """Return what ``WorkflowVersion.definition`` calls sensitive, for a viewer who may see it or not."""
     return Redaction(
         input_fields=frozenset(definition["input"]["sensitive"]),
         step_fields={step["name"]: frozenset(step["sensitive"]) for step in definition["steps"]},

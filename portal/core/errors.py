@@ -79,6 +79,13 @@ class AlreadyExists(Conflict):
     code = "already-exists"
 
 
+class IdempotencyKeyReused(PortalError):
+    """This Idempotency-Key was used for another request."""
+
+    code = "idempotency-key-reused"
+    http_status = 422
+
+
 class LeaseLost(Conflict):
     """Another worker has taken this run over."""
 

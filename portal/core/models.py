@@ -131,7 +131,7 @@ class IdempotentRequest(models.Model):
     actor_id = models.CharField(max_length=80, help_text="kind:id; keys of different callers never meet")
     key = models.CharField(max_length=200)
     fingerprint = models.BinaryField(max_length=32, help_text="SHA-256 of method, address and body")
-    status_code = models.PositiveSmallIntegerField(null=True)
+    status_code = models.PositiveSmallIntegerField(default=0, help_text="0 only while the act goes on")
     body = models.JSONField(null=True)
     created_at = models.DateTimeField(db_index=True)
 

@@ -130,7 +130,7 @@ class Migration(migrations.Migration):
                 ('actor_id', models.CharField(help_text='kind:id; keys of different callers never meet', max_length=80)),
                 ('key', models.CharField(max_length=200)),
                 ('fingerprint', models.BinaryField(help_text='SHA-256 of method, address and body', max_length=32)),
-                ('status_code', models.PositiveSmallIntegerField(null=True)),
+                ('status_code', models.PositiveSmallIntegerField(default=0, help_text='0 only while the act goes on')),
                 ('body', models.JSONField(null=True)),
                 ('created_at', models.DateTimeField(db_index=True)),
             ],
