@@ -65,13 +65,3 @@ def test_only_the_store_speaks_sql_in_the_engine() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value)
     ]
     assert found == []
-
-
-def test_every_module_defers_annotations() -> None:
-    missing = [
-        module.name
-        for module in modules(*PACKAGES, "tests", "benchmarks")
-        if module.tree.body
-        and not any(isinstance(n, ast.ImportFrom) and n.module == "__future__" for n in module.tree.body)
-    ]
-    assert missing == []

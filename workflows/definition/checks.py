@@ -84,7 +84,8 @@ def _check_parameters(
             known = [workflow.input_name, *(s for s in workflow.steps if s != step.name)]
             raise _error(
                 function,
-                f'parameter "{name}" is neither the input ("{workflow.input_name}") nor a step.{did_you_mean(name, known)}',
+                f'parameter "{name}" is neither the input ("{workflow.input_name}") nor a step.'
+                f"{did_you_mean(name, known)}",
             )
         if source is step and not own_output:
             raise _error(function, f'parameter "{name}" is the step itself; a step cannot take its own output')
