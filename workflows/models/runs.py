@@ -74,7 +74,8 @@ class Run(models.Model):
             ),
             models.CheckConstraint(
                 name="run_ended_has_end",
-                condition=Q(status__in=[s.value for s in FINAL_RUN_STATUSES]) ^ Q(ended_at__isnull=True),
+                # sorted: a frozenset comes in another order in each process, and would change the migration
+                condition=Q(status__in=sorted(s.value for s in FINAL_RUN_STATUSES)) ^ Q(ended_at__isnull=True),
             ),
         ]
         indexes = [
