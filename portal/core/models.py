@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from guardian.models import GroupObjectPermissionAbstract, UserObjectPermissionAbstract
 
 from portal.core.ids import uuid7
 from portal.core.permissions import permission_choices
@@ -47,12 +48,53 @@ class Team(models.Model):
         return self.name
 
 
+class Grant(models.Model):
+    """What an object grant tells beside the right itself. Past ``expires_at`` it counts for nothing."""
+
+    granted_at = models.DateTimeField()
+    granted_by = models.CharField(max_length=200, help_text="label of the actor")
+    reason = models.TextField()
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class UserGrant(Grant, UserObjectPermissionAbstract):
+    """A right on one team or workflow, held by a person (guardian's table for users)."""
+
+    class Meta(UserObjectPermissionAbstract.Meta):
+        abstract = False
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.permission_id} on {self.content_type_id}:{self.object_pk}"
+
+
+class GroupGrant(Grant, GroupObjectPermissionAbstract):
+    """A right on one team or workflow, held by everybody with a role (guardian's table for groups)."""
+
+    class Meta(GroupObjectPermissionAbstract.Meta):
+        abstract = False
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.group_id}: {self.permission_id} on {self.content_type_id}:{self.object_pk}"
+
+
 class AuditHead(models.Model):
     """The last link of a chain of audit entries; its locked row puts writers in order."""
 
     chain = models.CharField(max_length=40, primary_key=True)
     sequence = models.BigIntegerField(default=0)
     digest = models.BinaryField(max_length=32, default=bytes(32))
+    verified_sequence = models.BigIntegerField(
+        default=0, help_text="the last entry that the last full check reached"
+    )
+    verified_at = models.DateTimeField(null=True)
+    broken_at = models.BigIntegerField(
+        null=True, help_text="the first entry that does not fit, if one was found"
+    )
 
     class Meta:
         default_permissions = ()

@@ -68,6 +68,24 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
 }
 
+# Rights that make sense on one team or workflow; the others are held everywhere or not at all.
+OBJECT_PERMISSIONS: frozenset[Permission] = frozenset(
+    {
+        Permission.VIEW_WORKFLOW,
+        Permission.VIEW_RUN,
+        Permission.VIEW_PAYLOAD,
+        Permission.START_RUN,
+        Permission.RESUME_RUN,
+        Permission.RETRY_STEP,
+        Permission.SKIP_STEP,
+        Permission.DECIDE_STEP,
+        Permission.PAUSE_RUN,
+        Permission.CANCEL_RUN,
+        Permission.ROLL_BACK_RUN,
+        Permission.PAUSE_WORKFLOW,
+    }
+)
+
 
 def permission_choices() -> list[tuple[str, str]]:
     """Return (codename, words) pairs for a model's ``Meta.permissions``."""

@@ -1,0 +1,104 @@
+"""News that travels upward: frozen facts in the past tense, handed to handlers after the commit.
+
+The handlers are bound in ONE table, ``portal/web/wiring.py``. A handler only enqueues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that has happened and is committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Event):
+    """A run has come to an end."""
+
+    run_id: UUID
+    workflow: str
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSucceeded(RunEnded):
+    """A run did all that it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDegraded(RunEnded):
+    """A run got through, but with a fallback or without an optional step."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed(RunEnded):
+    """A run stopped at a step that did not succeed."""
+
+    step: str
+    error_type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRolledBack(RunEnded):
+    """What a run had done has been undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackFailed(RunEnded):
+    """A compensation did not succeed: a person is needed."""
+
+    step: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepBecameUncertain(Event):
+    """Nobody knows whether a step happened: a person decides."""
+
+    run_id: UUID
+    workflow: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOpened(Event):
+    """A dependency gets no calls for now."""
+
+    dependency: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerClosed(Event):
+    """A dependency gets calls again."""
+
+    dependency: str
+    reason: str
+
+
+Handler = Callable[[Any], None]
+_handlers: dict[type[Event], Sequence[Handler]] = {}
+
+
+def bind(table: Mapping[type[Event], Sequence[Handler]]) -> None:
+    """Set who hears of what, once, at start-up. An event goes to the handlers of exactly its class."""
+    _handlers.clear()
+    _handlers.update(table)
+
+
+def publish(event: Event) -> None:
+    """Hand ``event`` to its handlers once the current transaction commits (at once outside one).
+
+    A handler that raises is logged and does not keep the others, or the caller, from going on.
+    """
+    for handler in _handlers.get(type(event), ()):
+        transaction.on_commit(partial(handler, event), robust=True)
