@@ -43,7 +43,7 @@ def bearer(token: ApiToken, *, origin: str = "") -> Actor:
         id=str(token.pk),
         label=f"{token.owner.get_full_name() or token.owner.get_username()} with token {token.name}",
         user=token.owner,
-        scopes=frozenset(Permission(scope) for scope in token.scopes if scope in Permission),
+        scopes=frozenset(p for p in Permission if p in token.scopes),
         origin=origin,
     )
 

@@ -122,9 +122,7 @@ def verify_chain(*, after: AuditEntry | None = None, limit: int | None = None) -
     if sequence != end:
         return ChainReport(False, checked, at, sequence + 1, f"entry {sequence + 1} is missing")
     if head and bytes(head.digest) != digest:
-        return ChainReport(
-            False, checked, at, sequence, f"the head does not carry the digest of entry {sequence}"
-        )
+        return ChainReport(False, checked, at, sequence, f"the head does not carry the digest of entry {sequence}")
     return ChainReport(True, checked, at)
 
 
@@ -165,9 +163,7 @@ def _some(entries: models.QuerySet[AuditEntry], limit: int | None) -> Iterable[A
 def _keys() -> list[bytes]:
     """Return the current key, then those of former secret keys, with which older entries were sealed."""
     secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return [
-        salted_hmac("portal.core.audit", "chain", secret, algorithm="sha256").digest() for secret in secrets
-    ]
+    return [salted_hmac("portal.core.audit", "chain", secret, algorithm="sha256").digest() for secret in secrets]
 
 
 def _canonical(entry: AuditEntry) -> bytes:

@@ -88,13 +88,9 @@ class AuditHead(models.Model):
     chain = models.CharField(max_length=40, primary_key=True)
     sequence = models.BigIntegerField(default=0)
     digest = models.BinaryField(max_length=32, default=bytes(32))
-    verified_sequence = models.BigIntegerField(
-        default=0, help_text="the last entry that the last full check reached"
-    )
+    verified_sequence = models.BigIntegerField(default=0, help_text="the last entry that the last full check reached")
     verified_at = models.DateTimeField(null=True)
-    broken_at = models.BigIntegerField(
-        null=True, help_text="the first entry that does not fit, if one was found"
-    )
+    broken_at = models.BigIntegerField(null=True, help_text="the first entry that does not fit, if one was found")
 
     class Meta:
         default_permissions = ()

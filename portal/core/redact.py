@@ -14,9 +14,7 @@ _SECRET = re.compile(
 def redact(value: object) -> object:
     """Return ``value`` with what stands under a secret-sounding key hidden, at any depth."""
     if isinstance(value, Mapping):
-        return {
-            k: HIDDEN if isinstance(k, str) and _SECRET.search(k) else redact(v) for k, v in value.items()
-        }
+        return {k: HIDDEN if isinstance(k, str) and _SECRET.search(k) else redact(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [redact(item) for item in value]
     return value
