@@ -1,0 +1,85 @@
+"""The words of the map: what a step's box says, cut to fit, and the same facts in whole sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Step = Mapping[str, Any]
+
+EFFECTS: dict[str, tuple[str, str]] = {
+    "pure": ("Calculation", "Changes nothing outside the run; free to repeat."),
+    "database": ("Database", "Its writes and its checkpoint commit together: exactly once."),
+    "external": ("External call", "Sent with the same operation key every time, so a repeat is recognised."),
+}
+_UNREPEATABLE = "The other side does not recognise a repeat, so it is never sent twice without a check."
+
+_WIDE, _NARROW = frozenset("mwMW@%"), frozenset("iljtfrI.,:;'|!()[] -")
+
+
+def effect_line(step: Step) -> str:
+    """Return a step's effect and time limit, short enough for its box."""
+    return f"{EFFECTS[step['effect']][0]} · {seconds(step['timeout_seconds'])} limit"
+
+
+def effect_sentence(step: Step) -> str:
+    """Return what a step does to the world and what is promised when a worker dies."""
+    return EFFECTS[step["effect"]][1] if step["idempotent"] else _UNREPEATABLE
+
+
+def retry_sentence(step: Step) -> str:
+    """Return when a step is tried again."""
+    retry = step["retry"]
+    if not retry:
+        return "No retry: the first error ends it."
+    first, cap = seconds(retry["base_seconds"]), seconds(retry["cap_seconds"])
+    return f"Up to {retry['attempts']} tries, {first} to {cap} apart."
+
+
+def seconds(value: float) -> str:
+    """Return a configured time in words: 500 ms, 10 s, 2 min."""
+    if value < 1:
+        return f"{value * 1000:g} ms"
+    return f"{value / 60:g} min" if value >= 60 and value % 60 == 0 else f"{value:g} s"
+
+
+def markers(step: Step) -> list[tuple[str, bool]]:
+    """Return the words that a step's box carries, each with whether it warns of a hazard."""
+    facts = [
+        ("not idempotent", True, not step["idempotent"]),
+        ("no retry", step["effect"] != "pure", not step["retry"]),
+        ("can be undone", False, step["compensates"]),
+        ("verified after a crash", False, step["verifies"]),
+        ("conditional", False, step["conditional"]),
+        ("optional", False, step["optional"]),
+        ("has a fallback", False, bool(step["fallback"])),
+    ]
+    return [(word, is_hazard) for word, is_hazard, applies in facts if applies]
+
+
+def text_width(text: str, size: float) -> float:
+    """Return roughly how wide ``text`` is in the interface font at ``size`` pixels."""
+    units = sum(0.88 if c in _WIDE else 0.3 if c in _NARROW else 0.68 if c.isupper() else 0.57 for c in text)
+    return units * size
+
+
+def shortened(text: str, size: float, width: float) -> str:
+    """Return ``text``, cut with an ellipsis if it is wider than ``width``."""
+    if text_width(text, size) <= width:
+        return text
+    while text and text_width(text + "…", size) > width:
+        text = text[:-1].rstrip()
+    return text + "…"
+
+
+def wrapped(text: str, size: float, width: float) -> tuple[str, ...]:
+    """Return ``text`` on one line or two, the second cut if need be."""
+    words = text.split()
+    first = words[:1]
+    for word in words[1:]:
+        if text_width(" ".join([*first, word]), size) > width:
+            break
+        first.append(word)
+    rest = " ".join(words[len(first) :])
+    lines = (shortened(" ".join(first), size, width), shortened(rest, size, width))
+    return lines if rest else lines[:1]
