@@ -145,7 +145,7 @@ def draw(
     expected: datetime | None = None,
     due: datetime | None = None,
 ) -> Chart:
-    """Place the spans of ``lanes`` on an axis from ``start`` to ``end``; while it goes on, to the expected end.
+    """Place the spans of ``lanes`` on an axis from ``start`` to ``end``, or to the expected end.
 
     ``due`` is marked only if it falls on the axis: a promise of days must not squeeze a run of seconds.
     """

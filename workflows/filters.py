@@ -1,0 +1,133 @@
+"""What runs can be filtered by; the query string of the page and of the API are read by the same class."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import django_filters
+from django import forms
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from portal.core import clock
+from workflows.engine.state import FINAL_RUN_STATUSES, RunStatus, StepStatus, WaitingReason
+from workflows.models import Run, StepRun, Workflow
+
+UNATTENDED_AFTER = timedelta(minutes=1)
+_UNFINISHED = sorted(set(RunStatus) - FINAL_RUN_STATUSES - {RunStatus.SCHEDULED, RunStatus.PAUSED})
+_UNDER_WAY = [RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.ROLLING_BACK]
+
+QUICK_VIEWS: dict[str, tuple[str, str]] = {
+    "running": ("Running", "Runs that a worker has in hand, or that are queued for one"),
+    "stuck": ("Stuck", "Not finished and past the promised time, or without a worker for a minute"),
+    "failed-today": ("Failed today", "Runs whose failure, or whose rollback's failure, happened today"),
+    "person": ("Waiting for a person", "Runs that only go on when somebody decides, approves or resumes"),
+    "mine": ("Mine", "Runs that you started"),
+}
+
+
+def stuck(now: datetime) -> Q:
+    """Return the filter for runs that are late, or that no worker has touched though one should have."""
+    quiet = now - UNATTENDED_AFTER
+    late = Q(status__in=_UNFINISHED, due_at__lt=now)
+    queued = Q(status=RunStatus.QUEUED, dispatched_at=None, created_at__lt=quiet, workflow__paused_at=None)
+    abandoned = Q(status__in=_UNDER_WAY, lease_expires_at__lt=quiet)
+    return late | queued | abandoned
+
+
+def waiting_for_person() -> Q:
+    """Return the filter for runs that need a decision: an approval, a setting, an uncertain step, a pause."""
+    uncertain = StepRun.objects.filter(run=OuterRef("pk"), status=StepStatus.UNCERTAIN)
+    asked = Q(status=RunStatus.WAITING, waiting_reason__in=[WaitingReason.APPROVAL, WaitingReason.CONFIGURATION])
+    undecided = Q(Exists(uncertain), status__in=[RunStatus.WAITING, RunStatus.PAUSED, RunStatus.FAILED])
+    return asked | Q(status__in=[RunStatus.PAUSED, RunStatus.ROLLBACK_FAILED]) | undecided
+
+
+class LocalDateTimeInput(forms.DateTimeInput):
+    """The browser's own date and time picker."""
+
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%dT%H:%M")
+
+
+class RunFilter(django_filters.FilterSet):
+    """Filters for runs. Times mean the end of a finished run and the start of any other."""
+
+    view = django_filters.ChoiceFilter(
+        label="Quick view", choices=[(k, v[0]) for k, v in QUICK_VIEWS.items()], method="filter_view"
+    )
+    q = django_filters.CharFilter(label="Run id, idempotency key, customer or correlation id", method="filter_q")
+    state = django_filters.MultipleChoiceFilter(
+        label="State",
+        field_name="status",
+        choices=[(s.value, s.value.replace("_", " ").capitalize()) for s in RunStatus],
+    )
+    workflow = django_filters.ModelMultipleChoiceFilter(
+        label="Workflow", to_field_name="slug", queryset=lambda request: Workflow.objects.all()
+    )
+    team = django_filters.CharFilter(label="Owner", field_name="workflow__team__slug")
+    step = django_filters.CharFilter(label="Step", field_name="current_step")
+    waiting = django_filters.MultipleChoiceFilter(
+        label="Waits for",
+        field_name="waiting_reason",
+        choices=[(r.value, r.value.capitalize()) for r in WaitingReason if r],
+    )
+    dependency = django_filters.CharFilter(label="Dependency", method="filter_dependency")
+    customer = django_filters.CharFilter(label="Customer", field_name="customer_key")
+    amount_min = django_filters.NumberFilter(label="Amount from", field_name="amount", lookup_expr="gte")
+    amount_max = django_filters.NumberFilter(label="Amount to", field_name="amount", lookup_expr="lte")
+    since = django_filters.DateTimeFilter(label="From", method="filter_since", widget=LocalDateTimeInput())
+    until = django_filters.DateTimeFilter(label="To", method="filter_until", widget=LocalDateTimeInput())
+
+    class Meta:
+        model = Run
+        fields: list[str] = []
+
+    def filter_view(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
+        """Narrow to a quick view."""
+        return runs.filter(self._quick_view(value))
+
+    def filter_q(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
+        """Find a run by anything that names it exactly."""
+        value = value.strip()
+        try:
+            return runs.filter(pk=UUID(value))
+        except ValueError:
+            named = Q(idempotency_key=value) | Q(customer_key=value) | Q(correlation_id=value)
+            return runs.filter(named)
+
+    def filter_dependency(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
+        """Narrow to the runs that wait for a dependency."""
+        return runs.filter(
+            status=RunStatus.WAITING, waiting_reason=WaitingReason.DEPENDENCY, waiting_on=value.strip()
+        )
+
+    def filter_since(self, runs: QuerySet[Run], name: str, value: datetime) -> QuerySet[Run]:
+        """Narrow to the runs that ended, or began and did not end, at ``value`` or later."""
+        return runs.filter(Q(ended_at__gte=value) | Q(ended_at=None, created_at__gte=value))
+
+    def filter_until(self, runs: QuerySet[Run], name: str, value: datetime) -> QuerySet[Run]:
+        """Narrow to the runs that ended, or began and did not end, before ``value``."""
+        return runs.filter(Q(ended_at__lt=value) | Q(ended_at=None, created_at__lt=value))
+
+    def _quick_view(self, value: str) -> Q:
+        match value:
+            case "running":
+                return Q(status__in=_UNDER_WAY)
+            case "stuck":
+                return stuck(clock.now())
+            case "failed-today":
+                today = timezone.localtime(clock.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+                return Q(status__in=[RunStatus.FAILED, RunStatus.ROLLBACK_FAILED], ended_at__gte=today)
+            case "person":
+                return waiting_for_person()
+            case _:
+                return Q(started_by=self._own_label())
+
+    def _own_label(self) -> str:
+        user: Any = getattr(self.request, "user", None)
+        return "" if user is None else user.get_full_name() or user.get_username()
