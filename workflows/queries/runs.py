@@ -121,9 +121,7 @@ def run_rows(runs: Iterable[Run]) -> list[RunRow]:
     runs = list(runs)
     now = clock.now()
     usual = usual_durations({run.workflow_id for run in runs})
-    return [
-        RunRow(run, run_state(run), duration_of(run, now), usual.get(run.workflow_id), now) for run in runs
-    ]
+    return [RunRow(run, run_state(run), duration_of(run, now), usual.get(run.workflow_id), now) for run in runs]
 
 
 def duration_of(run: Run, now: datetime) -> timedelta | None:

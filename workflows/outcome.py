@@ -1,0 +1,322 @@
+"""What became of a run, in plain words: the sentence at the head of its page.
+
+Says only what is known. Whether a call that failed had an effect on the other side often is not, and then the
+sentence says so: "nothing was charged" without knowing it would cost somebody money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from workflows.engine.state import DONE_STEP_STATUSES, Request, RunStatus, StepStatus, WaitingReason
+from workflows.models import Run, RunEvent, StepRun
+
+Json = Mapping[str, Any]
+Part = str | datetime | timedelta
+Sentence = tuple[Part, ...]
+
+_UNDONE = frozenset({StepStatus.COMPENSATED})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the sentence is made from. ``last`` holds the latest event of each kind; ``steps`` those with a row."""
+
+    run: Run
+    definition: Json
+    steps: Mapping[str, StepRun]
+    last: Mapping[str, RunEvent]
+    now: datetime
+
+    def declared(self, name: str) -> Json:
+        """Return the declaration of a step."""
+        return next((s for s in self.definition["steps"] if s["name"] == name), {})
+
+    def named(self, name: str) -> str:
+        """Return "step 2 of 5, Charge the client"."""
+        step = self.declared(name)
+        if not step:
+            return name or "its start"
+        number = self.definition["steps"].index(step) + 1
+        return f"step {number} of {len(self.definition['steps'])}, {step['title']}"
+
+    def in_status(self, *statuses: StepStatus) -> list[str]:
+        """Return the steps in any of ``statuses``, in the order of the definition."""
+        names = (s["name"] for s in self.definition["steps"])
+        return [name for name in names if name in self.steps and self.steps[name].status in statuses]
+
+    def title(self, name: str) -> str:
+        """Return a step's title."""
+        return str(self.declared(name).get("title") or name)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A headline and what else is known. Moments and durations are values, for the page to write in local time."""
+
+    headline: Sentence
+    notes: tuple[Sentence, ...] = field(default=())
+
+
+def outcome(facts: Facts) -> Outcome:
+    """Return what became of the run, or where it is."""
+    return _OUTCOMES[RunStatus(facts.run.status)](facts)
+
+
+def plain(sentence: Sentence) -> str:
+    """Return a sentence as text without moments, for announcements and titles."""
+    return "".join(part for part in sentence if isinstance(part, str)).replace("  ", " ").strip()
+
+
+def _scheduled(facts: Facts) -> Outcome:
+    when = facts.run.wake_at
+    return Outcome(("Starts at ", when, ".") if when else ("Scheduled to start later.",))
+
+
+def _queued(facts: Facts) -> Outcome:
+    workflow = facts.run.workflow
+    if workflow.paused_at:
+        who = f" by {workflow.paused_by}" if workflow.paused_by_id else ""
+        why = f": {workflow.paused_reason}" if workflow.paused_reason else ""
+        held: Sentence = (f"Held: new runs of {workflow.title} are paused{who} since ", workflow.paused_at, f"{why}.")
+        return Outcome(held)
+    resumed = facts.last.get("run.resumed")
+    since = resumed.at if resumed else facts.run.created_at
+    return Outcome(("Waits for a free worker since ", since, "."))
+
+
+def _running(facts: Facts) -> Outcome:
+    run, step = facts.run, facts.steps.get(facts.run.current_step)
+    headline: list[Part] = [f"Running {facts.named(run.current_step)}"]
+    if run.current_step_at:
+        headline += [", for ", facts.now - run.current_step_at]
+    if step and step.attempts > 1:
+        headline.append(f", try {step.attempts}{_of_tries(facts, run.current_step)}")
+    return Outcome((*headline, "."), _requested(facts))
+
+
+def _requested(facts: Facts) -> tuple[Sentence, ...]:
+    words = {Request.PAUSE: "A pause was asked for", Request.CANCEL: "A cancellation was asked for"}
+    asked = words.get(Request(facts.run.request))
+    return ((f"{asked}: it takes effect as soon as this step has ended.",),) if asked else ()
+
+
+def _waiting(facts: Facts) -> Outcome:
+    run = facts.run
+    since = facts.last["run.waiting"].at if "run.waiting" in facts.last else run.current_step_at or run.created_at
+    again: Sentence = ("; tries again at ", run.wake_at, ".") if run.wake_at else (".",)
+    place = facts.named(run.current_step)
+    match WaitingReason(run.waiting_reason):
+        case WaitingReason.RETRY:
+            return _waiting_for_retry(facts)
+        case WaitingReason.DEPENDENCY:
+            goes_on = "Nothing failed: the run goes on by itself when the service answers again."
+            return Outcome((f"Waits for {run.waiting_on} since ", since, f" at {place}", *again), ((goes_on,),))
+        case WaitingReason.CONFIGURATION:
+            note = "It goes on by itself once the setting is there."
+            return Outcome(("Waits for configuration since ", since, f": {run.waiting_on}."), ((note,),))
+        case WaitingReason.APPROVAL:
+            return Outcome(("Waits for a person since ", since, f" at {place}: {run.waiting_on}."))
+        case WaitingReason.TIMER:
+            return Outcome((f"Waits at {place}", *((" until ", run.wake_at) if run.wake_at else ()), "."))
+        case _:
+            what = run.waiting_on or run.waiting_reason
+            return Outcome((f"Waits for {what} since ", since, f" at {place}", *again))
+
+
+def _waiting_for_retry(facts: Facts) -> Outcome:
+    run = facts.run
+    step = facts.steps.get(run.current_step)
+    number = (step.attempts if step else 0) + 1
+    headline: list[Part] = [f"Waits to try {facts.named(run.current_step)} again"]
+    if run.wake_at:
+        headline += [" at ", run.wake_at]
+    headline.append(f" (try {number}{_of_tries(facts, run.current_step)}).")
+    message = _message((step.error if step else None) or run.error)
+    return Outcome(tuple(headline), ((f"Last try: {message}",),) if message else ())
+
+
+def _paused(facts: Facts) -> Outcome:
+    uncertain = facts.in_status(StepStatus.UNCERTAIN)
+    if uncertain:
+        return _undecided(facts, uncertain[0])
+    return Outcome(_by_whom(facts, "run.paused", "Paused"), _kept(facts))
+
+
+def _succeeded(facts: Facts) -> Outcome:
+    skipped = facts.in_status(StepStatus.SKIPPED)
+    done = f"all {len(facts.definition['steps'])} steps are done"
+    if skipped:
+        done = f"{_titles(facts, skipped)} {'was' if len(skipped) == 1 else 'were'} skipped, all other steps are done"
+    return Outcome(("Succeeded in ", _length(facts), f": {done}."), _late(facts))
+
+
+def _degraded(facts: Facts) -> Outcome:
+    gaps = facts.in_status(StepStatus.SKIPPED, StepStatus.FELL_BACK, StepStatus.FAILED)
+    notes = tuple((_gap(facts, name),) for name in gaps)
+    return Outcome(("Finished in ", _length(facts), " with gaps."), notes + _late(facts))
+
+
+def _gap(facts: Facts, name: str) -> str:
+    step = facts.steps[name]
+    message = _message(step.error)
+    why = f": {message}" if message else "."
+    words = {
+        StepStatus.SKIPPED: "was skipped",
+        StepStatus.FELL_BACK: "used its fallback",
+        StepStatus.FAILED: "failed, and is optional",
+    }
+    return f"{facts.title(name)} {words[StepStatus(step.status)]}{why}"
+
+
+def _failed(facts: Facts) -> Outcome:
+    uncertain = facts.in_status(StepStatus.UNCERTAIN)
+    if uncertain:
+        return _undecided(facts, uncertain[0])
+    failed = facts.in_status(StepStatus.FAILED)
+    name = facts.run.current_step if facts.run.current_step in failed or not failed else failed[0]
+    step = facts.steps.get(name)
+    error = (step.error if step else None) or facts.run.error
+    message = _message(error) or "no reason was recorded."
+    tries = f" after {step.attempts} tries" if step and step.attempts > 1 else ""
+    notes = (_effect(facts, name, error), *_kept(facts))
+    return Outcome((f"Failed at {facts.named(name)}{tries}: {message}",), tuple(note for note in notes if note))
+
+
+def _effect(facts: Facts, name: str, error: Json | None) -> Sentence:
+    """Say what a step that failed may have left behind."""
+    step = facts.declared(name)
+    match step.get("effect"):
+        case "database":
+            return ("Nothing of this step was written: its changes and its checkpoint commit together.",)
+        case "external":
+            target = step["calls"] or "the other side"
+            if error and error.get("context", {}).get("sent") is False:
+                return (f"Nothing was sent to {target}.",)
+            known = f"Whether {target} carried it out is not known"
+            if step["verifies"]:
+                return (f"{known}; a resume asks {target} before it tries again.",)
+            if step["idempotent"]:
+                return (f"{known}; a resume repeats it under the same operation key.",)
+            return (f"{known}, and a resume would send it again.",)
+        case _:
+            return ()
+
+
+def _undecided(facts: Facts, name: str) -> Outcome:
+    target = facts.declared(name).get("calls") or "the other side"
+    return Outcome(
+        (f"Uncertain at {facts.named(name)}: whether {target} carried it out is not known.",),
+        (("It is not repeated by itself. Find out, then say whether it happened.",), *_kept(facts)),
+    )
+
+
+def _kept(facts: Facts) -> tuple[Sentence, ...]:
+    done = [n for n in facts.in_status(*DONE_STEP_STATUSES) if facts.steps[n].status != StepStatus.SKIPPED]
+    if not done:
+        return (("No step is done yet.",),)
+    verb = "is" if len(done) == 1 else "are"
+    return ((f"{_titles(facts, done)} {verb} done and kept.",),)
+
+
+def _rolling_back(facts: Facts) -> Outcome:
+    undone = facts.in_status(*_UNDONE)
+    current = facts.in_status(StepStatus.COMPENSATING)
+    headline: Sentence = ("Rolling back",)
+    if started := facts.last.get("run.rollback_started"):
+        headline = (*headline, " since ", started.at)
+    if current:
+        headline = (*headline, f": undoing {_titles(facts, current)}")
+    notes: tuple[Sentence, ...] = ((f"Undone so far: {_titles(facts, undone)}.",),) if undone else ()
+    return Outcome((*headline, "."), notes)
+
+
+def _rolled_back(facts: Facts) -> Outcome:
+    undone = facts.in_status(*_UNDONE)
+    what = f"Undone: {_titles(facts, undone)}." if undone else "There was nothing to undo."
+    left = facts.in_status(*DONE_STEP_STATUSES)
+    left = [name for name in left if facts.steps[name].status != StepStatus.SKIPPED]
+    notes: tuple[Sentence, ...] = ((what,),)
+    if left:
+        notes += ((f"Left as it is: {_titles(facts, left)}.",),)
+    return Outcome(_by_whom(facts, "run.rollback_started", "Rolled back"), notes)
+
+
+def _rollback_failed(facts: Facts) -> Outcome:
+    failed = facts.in_status(StepStatus.COMPENSATION_FAILED)
+    name = failed[0] if failed else facts.run.current_step
+    error = facts.steps[name].error if name in facts.steps else None
+    message = _message(error or facts.run.error) or "no reason was recorded."
+    undone = facts.in_status(*_UNDONE)
+    still = facts.in_status(StepStatus.SUCCEEDED, StepStatus.FELL_BACK)
+    notes: list[Sentence] = [(f"Undone: {_titles(facts, undone)}.",)] if undone else [("Nothing is undone yet.",)]
+    if still:
+        notes.append((f"Still in force: {_titles(facts, still)}.",))
+    return Outcome((f"Rollback stopped: {facts.title(name)} could not be undone: {message}",), tuple(notes))
+
+
+def _cancelled(facts: Facts) -> Outcome:
+    return Outcome(_by_whom(facts, "run.cancelled", "Cancelled"), _kept(facts))
+
+
+def _by_whom(facts: Facts, kind: str, verb: str) -> Sentence:
+    """Return "Paused by Ana at 10:02: reason."."""
+    event = facts.last.get(kind)
+    if event is None:
+        return (f"{verb}.",)
+    who = f" by {event.data['actor']}" if event.data.get("actor") else ""
+    why = f": {_stopped(event.data['reason'])}" if event.data.get("reason") else "."
+    return (f"{verb}{who} at ", event.at, why)
+
+
+def _late(facts: Facts) -> tuple[Sentence, ...]:
+    run = facts.run
+    if not (run.due_at and run.ended_at and run.ended_at > run.due_at):
+        return ()
+    return (("Late: promised within ", run.due_at - run.created_at, "."),)
+
+
+def _length(facts: Facts) -> timedelta:
+    run = facts.run
+    return (run.ended_at or facts.now) - (run.started_at or run.created_at)
+
+
+def _of_tries(facts: Facts, name: str) -> str:
+    retry = facts.declared(name).get("retry")
+    return f" of {retry['attempts']}" if retry else ""
+
+
+def _titles(facts: Facts, names: Sequence[str]) -> str:
+    titles = [facts.title(name) for name in names]
+    if len(titles) > 4:
+        return f"{', '.join(titles[:3])} and {len(titles) - 3} more steps"
+    return " and ".join([", ".join(titles[:-1]), titles[-1]] if len(titles) > 1 else titles)
+
+
+def _message(error: Json | None) -> str:
+    return _stopped(str(error.get("message") or error.get("type") or "")) if error else ""
+
+
+def _stopped(text: str) -> str:
+    """Return ``text`` with a full stop at its end."""
+    text = text.strip()
+    return text if not text or text[-1] in ".!?" else f"{text}."
+
+
+_OUTCOMES: Mapping[RunStatus, Callable[[Facts], Outcome]] = {
+    RunStatus.SCHEDULED: _scheduled,
+    RunStatus.QUEUED: _queued,
+    RunStatus.RUNNING: _running,
+    RunStatus.WAITING: _waiting,
+    RunStatus.PAUSED: _paused,
+    RunStatus.SUCCEEDED: _succeeded,
+    RunStatus.DEGRADED: _degraded,
+    RunStatus.FAILED: _failed,
+    RunStatus.ROLLING_BACK: _rolling_back,
+    RunStatus.ROLLED_BACK: _rolled_back,
+    RunStatus.ROLLBACK_FAILED: _rollback_failed,
+    RunStatus.CANCELLED: _cancelled,
+}
