@@ -2,3 +2,5 @@
 
 Needs no Django. Its records survive ``kill -9`` and its faults can be switched while it runs.
 """
+
+from __future__ import annotations

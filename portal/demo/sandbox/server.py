@@ -91,11 +91,6 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 120
     server: SandboxServer
 
-    def setup(self) -> None:
-        # a unix socket has no Nagle to switch off
-        self.disable_nagle_algorithm = self.request.family != socket.AF_UNIX
-        super().setup()
-
     def do_GET(self) -> None:
         self._serve()
 
@@ -142,6 +137,12 @@ class Handler(BaseHTTPRequestHandler):
         logger.debug("%s %s", self.address_string(), format % args)
 
 
+class SocketHandler(Handler):
+    """One connection over a unix socket, which has no Nagle algorithm to switch off."""
+
+    disable_nagle_algorithm = False
+
+
 class SandboxServer(ThreadingHTTPServer):
     """Listens on a TCP address or on a unix socket."""
 
@@ -150,10 +151,12 @@ class SandboxServer(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int] | Path, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
-        self.address_family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET
         if isinstance(address, Path):
+            self.address_family = socket.AF_UNIX
             address.unlink(missing_ok=True)
-        super().__init__(str(address) if isinstance(address, Path) else address, Handler)  # type: ignore[arg-type]
+            super().__init__(str(address), SocketHandler)  # type: ignore[arg-type]
+        else:
+            super().__init__(address, Handler)
 
     def server_bind(self) -> None:
         """Bind without the standard library's reverse name lookup: slow, and a unix socket has no host."""
