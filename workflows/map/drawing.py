@@ -14,7 +14,7 @@ PORT = 40  # where lines enter and leave a box, from its left edge
 LINE, PADDING, ICON, GAP, MARGIN = 17, 11, 22, 44, 8
 CHIP_HEIGHT, CHIP_GAP = 18, 5
 TITLE_SIZE, CHIP_SIZE, PLUG_SIZE = 13, 11, 12
-_RAIL, _LANE, _BESIDE, _PORT_SPREAD, _CORNER = 12, 5, 22, 13, 8
+_RAIL, _LANE, _BESIDE, _AROUND, _PORT_SPREAD, _CORNER = 12, 1, 12, 5, 13, 8
 _MARK_ABOVE = 19  # the sign "no retry" stands this far above the box that it warns of
 
 
@@ -162,7 +162,7 @@ def _taps_rail(step: Step) -> bool:
 
 
 def _extent(node: Node) -> tuple[float, float]:
-    return (_LANE, _LANE) if node.lane_to else (PORT, BOX_WIDTH - PORT)
+    return (_LANE, _LANE) if node.lane_to else (PORT + _AROUND, BOX_WIDTH - PORT + _AROUND)
 
 
 def _from_the_margin(anchors: Mapping[Node, float], *, has_rail: bool) -> dict[Node, float]:
