@@ -21,9 +21,7 @@ DIAMOND = definition(
         step("e", 5, needs=["a", "d"], after=["b"]),
     ],
 )
-EVERY = pytest.mark.parametrize(
-    "shape", [SETTLE_INVOICE, PARTNER_PAYOUT, DIAMOND], ids=lambda s: str(s["slug"])
-)
+EVERY = pytest.mark.parametrize("shape", [SETTLE_INVOICE, PARTNER_PAYOUT, DIAMOND], ids=lambda s: str(s["slug"]))
 BOTH = pytest.mark.parametrize("one_column", [False, True])
 
 
@@ -118,9 +116,7 @@ def test_dependency_hangs_under_the_step_that_calls_it() -> None:
 
 
 def test_long_titles_are_cut_not_overflowing() -> None:
-    long = definition(
-        "long", [step("a", 1, title="Reconcile " * 12, calls="a-very-long-dependency-name-indeed")]
-    )
+    long = definition("long", [step("a", 1, title="Reconcile " * 12, calls="a-very-long-dependency-name-indeed")])
     drawn = box(draw(long), "a")
     assert len(drawn.lines) == 2
     assert drawn.lines[1].endswith("…")

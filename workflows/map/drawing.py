@@ -101,9 +101,7 @@ class _Drawing:
         self.tops, self.feet, top = [], [], float(MARGIN + CHIP_HEIGHT / 2)
         self.boxes: dict[str, Box] = {}
         for row in layers.rows:
-            of_row = [
-                _box(steps, node.name, self.anchors[node] - PORT, top) for node in row if not node.lane_to
-            ]
+            of_row = [_box(steps, node.name, self.anchors[node] - PORT, top) for node in row if not node.lane_to]
             self.boxes |= {box.name: box for box in of_row}
             self.tops.append(top)
             self.feet.append(max(box.foot for box in of_row))

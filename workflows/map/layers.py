@@ -76,9 +76,7 @@ def layered(steps: Steps, *, one_column: bool = False) -> Layers:
         layer_of[name] = place if one_column else deepest + 1
     links = tuple(_links(steps, layer_of))
     rows: list[list[Node]] = [[] for _ in range(len(set(layer_of.values())))]
-    for node in [
-        lane for link in links for lane in link.nodes[1:-1]
-    ]:  # before the steps: a tie leaves them left
+    for node in [lane for link in links for lane in link.nodes[1:-1]]:  # before the steps: a tie leaves them left
         rows[node.layer].append(node)
     for name, layer in layer_of.items():
         rows[layer].append(Node(name, layer))
@@ -168,10 +166,7 @@ def _crossings(place: Mapping[Node, int], links: Sequence[Link]) -> int:
     for upper, lower in (pair for link in links for pair in link.pairs):
         gaps.setdefault(upper.layer, []).append((place[upper], place[lower]))
     return sum(
-        (a[0] - b[0]) * (a[1] - b[1]) < 0
-        for lines in gaps.values()
-        for i, a in enumerate(lines)
-        for b in lines[:i]
+        (a[0] - b[0]) * (a[1] - b[1]) < 0 for lines in gaps.values() for i, a in enumerate(lines) for b in lines[:i]
     )
 
 
