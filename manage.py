@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line for Evenkeel."""
+"""Django's command line for Evenkeel, and `up`, which runs before there is an environment for Django."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from portal.stack.running import adopt_running_stack
+from portal.stack.up import up
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["up"]:
+        sys.exit(up(sys.argv[2:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    adopt_running_stack()
     execute_from_command_line(sys.argv)

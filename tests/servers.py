@@ -15,12 +15,12 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
-from portal.stack.place import prepare_place
+from portal.stack.place import Place, prepare_place
 from portal.stack.process import plain_environment, spawn
 from portal.stack.servers import Postgres, Server, Valkey
 
@@ -90,4 +90,4 @@ def _numbered(url: str, number: int) -> str:
     return re.sub(r"(/\d*)?$", f"/{number}", url, count=1)
 
 
-_SERVERS = {"DATABASE_URL": Postgres, "REDIS_URL": Valkey}
+_SERVERS: dict[str, Callable[[Place, bool], Server]] = {"DATABASE_URL": Postgres, "REDIS_URL": Valkey}

@@ -2,3 +2,5 @@
 
 Nothing here imports Django's settings: this code runs before there is an environment to read.
 """
+
+from __future__ import annotations

@@ -64,7 +64,7 @@ def prepare_place(state: Path) -> Place:
 
 
 def _servers_folder(state: Path, account: Account | None) -> Path:
-    """Return the servers' folder: in the state folder, or in /var/lib where root's home is closed to others."""
+    """Return the servers' folder: in the state folder, or in /var/lib where that is closed to others."""
     inside = _owned(state / "servers", account)
     if _can_use(inside, account):
         return inside

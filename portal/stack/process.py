@@ -50,14 +50,17 @@ def die_with_parent(death_signal: int = signal.SIGTERM) -> Callable[[], None] | 
     """
     if _libc is None:
         return None
-    prctl, parent = _libc.prctl, os.getpid()
+    parent = os.getpid()
+    return lambda: end_with_parent(death_signal, parent)
 
-    def before_exec() -> None:
-        prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
-        if os.getppid() != parent:  # it died between the fork and the line above
-            os.kill(os.getpid(), signal.SIGKILL)
 
-    return before_exec
+def end_with_parent(death_signal: int, parent: int) -> None:
+    """Have the kernel signal this process when its parent, of that id, dies (Linux only)."""
+    if _libc is None:
+        return
+    _libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+    if os.getppid() != parent:  # it died before the line above
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def spawn(
@@ -79,7 +82,9 @@ def spawn(
         cwd=folder,
         process_group=0,
         preexec_fn=die_with_parent(death_signal),
-        **_as(account),
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
     )
 
 
@@ -96,7 +101,9 @@ def run_as(account: Account | None, command: Sequence[str | Path], *, folder: Pa
             text=True,
             check=False,
             timeout=120,
-            **_as(account),
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
         )
     except PermissionError as exc:
         return 126, str(exc)
@@ -106,7 +113,3 @@ def run_as(account: Account | None, command: Sequence[str | Path], *, folder: Pa
 def plain_environment() -> dict[str, str]:
     """Return the little that a server needs: no secret of ours, no PG* variable."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _as(account: Account | None) -> dict[str, object]:
-    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}

@@ -71,7 +71,7 @@ class Postgres:
 
     @property
     def command(self) -> Sequence[str | Path]:
-        settings = ("listen_addresses=", "max_connections=200", "log_min_messages=warning")
+        settings = ("listen_addresses=", "max_connections=200", "log_checkpoints=off")
         return (
             *(self._programs / "postgres", "-D", self.data, "-k", self.place.sockets),
             *(part for setting in settings for part in ("-c", setting)),
@@ -85,11 +85,20 @@ class Postgres:
 
     def answers(self) -> bool:
         """Return whether the portal's own role gets in, making role and database the first time."""
+        if not self._accepts_connections():
+            return False
         try:
             psycopg.connect(self.url, connect_timeout=2).close()
         except psycopg.OperationalError:
             return self._make_database()
         return True
+
+    def _accepts_connections(self) -> bool:
+        """Return what the server says of itself in the last line of its pid file, as pg_ctl reads it."""
+        try:
+            return (self.data / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"
+        except (OSError, IndexError):
+            return False
 
     def _make_data(self) -> None:
         """Run initdb beside the final folder and rename, so that half a run is never taken for a whole."""
