@@ -56,9 +56,9 @@ class Policy:
         return cls(**{name: settings[name] for name in cls.__slots__ if name in settings})
 
     @property
-    def probe_lease(self) -> timedelta:
+    def probe_lease_seconds(self) -> float:
         """How long a probe may be out before another may take its place."""
-        return timedelta(seconds=self.timeout_seconds + PROBE_GRACE_SECONDS)
+        return self.timeout_seconds + PROBE_GRACE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,8 +200,8 @@ def lease_probe(cursor: CursorWrapper, breaker: Breaker, holder: str) -> UUID:
     probe = uuid7()
     cursor.execute(
         "INSERT INTO workflows_breakerprobe (id, dependency_id, holder, expires_at)"
-        " VALUES (%s, %s, %s, clock_timestamp() + %s)",
-        [probe, breaker.id, holder[:200], breaker.policy.probe_lease],
+        " VALUES (%s, %s, %s, clock_timestamp() + make_interval(secs => %s))",
+        [probe, breaker.id, holder[:200], breaker.policy.probe_lease_seconds],
     )
     return probe
 
@@ -238,4 +238,4 @@ def wake_waiting_runs(cursor: CursorWrapper, name: str, *, per_second: float) ->
         """,
         [per_second, name],
     )
-    return cursor.rowcount
+    return int(cursor.rowcount)
