@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from workflows.durations import duration_words
+from portal.core.durations import duration_words
 
 MAX_BARS = 500
 NARROWEST = 0.4

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.durations import duration_words
+from portal.core.durations import duration_words
 from workflows.gantt import FOLD_WIDTH, MAX_BARS, NARROWEST, Chart, Lane, Span, draw
 
 START = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
