@@ -33,11 +33,7 @@ def relative_words(value: datetime, now: datetime) -> str:
     elif seconds < 3600:
         words = f"{seconds // 60} min"
     else:
-        words = (
-            f"{seconds // 3600} h {seconds % 3600 // 60} min"
-            if seconds < 6 * 3600
-            else f"{seconds // 3600} h"
-        )
+        words = f"{seconds // 3600} h {seconds % 3600 // 60} min" if seconds < 6 * 3600 else f"{seconds // 3600} h"
     return f"{words} ago" if apart > timedelta(0) else f"in {words}"
 
 

@@ -17,6 +17,8 @@ from portal.core.durations import duration_words
 
 register = template.Library()
 
+NOTHING = "\N{EN DASH}"
+
 
 @register.simple_tag
 def icon(name: str, extra: str = "") -> SafeString:
@@ -46,7 +48,7 @@ def moment(value: datetime | None, form: str = "relative", quiet: bool = False) 
 def duration(value: timedelta | float | None) -> str:
     """Show a timedelta, or seconds, as "2 m 14 s"."""
     if value is None:
-        return "–"
+        return NOTHING
     return duration_words(value if isinstance(value, timedelta) else timedelta(seconds=value))
 
 
@@ -54,7 +56,7 @@ def duration(value: timedelta | float | None) -> str:
 def percent(value: float | None, places: int = 1) -> str:
     """Show a share (0 to 1) as "99.5 %". Never rounds up to 100 %."""
     if value is None:
-        return "–"
+        return NOTHING
     shown = f"{value * 100:.{places}f}"
     if value < 1 and float(shown) >= 100:
         shown = f"{100 - 10**-places:.{places}f}"

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path
+
+from portal.web.views import guide, search, settings
+
+urlpatterns = [
+    path("login/", LoginView.as_view(template_name="web/login.html", redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("search/", search.search, name="search"),
+    path("help/", guide.help_page, name="help"),
+    path("style/", guide.style_page, name="style"),
+    path("style/_clock/", guide.style_clock, name="style-clock"),
+    path("style/dialog/", guide.style_dialog, name="style-dialog"),
+    path("preferences/theme/", settings.set_theme, name="set-theme"),
+    path("preferences/zone/", settings.set_zone, name="set-zone"),
+]
