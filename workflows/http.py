@@ -24,6 +24,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -111,12 +112,10 @@ class StepClient(httpx.Client):
             raise self._unknown(request, f"gave no answer within {self._seconds:g} s") from exc
         except (httpx.NetworkError, httpx.ProtocolError, httpx.DecodingError) as exc:
             raise self._unknown(request, "broke off before its answer was complete") from exc
-        except Exception:
-            raise
-        except BaseException:
-            # The step was interrupted in the middle of the call: its connection may hold half an answer.
-            _give_up(self._dependency)
-            raise
+        finally:
+            if not isinstance(sys.exception(), Exception | None):
+                # The step was interrupted in the middle of the call: its connection may hold half an answer.
+                _give_up(self._dependency)
         if not options.get("stream"):
             self._check(request, response)
         return response
