@@ -12,6 +12,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from workflows.engine.state import DONE_STEP_STATUSES, Request, RunStatus, StepStatus, WaitingReason
+from workflows.errors import (
+    BusinessRuleViolation,
+    ConfigurationError,
+    DependencyUnavailable,
+    InvalidData,
+    PermanentError,
+    RateLimited,
+    TransientError,
+    WorkflowError,
+)
 from workflows.models import Run, RunEvent, StepRun
 
 Json = Mapping[str, Any]
@@ -19,6 +29,20 @@ Part = str | datetime | timedelta
 Sentence = tuple[Part, ...]
 
 _UNDONE = frozenset({StepStatus.COMPENSATED})
+# Errors that a step raises on purpose say that its effect did not happen; any other may have come too late.
+_TOLD_BY_THE_STEP = frozenset(
+    error.code
+    for error in (
+        WorkflowError,
+        TransientError,
+        RateLimited,
+        DependencyUnavailable,
+        PermanentError,
+        InvalidData,
+        ConfigurationError,
+        BusinessRuleViolation,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +117,16 @@ def _running(facts: Facts) -> Outcome:
     headline: list[Part] = [f"Running {facts.named(run.current_step)}"]
     if run.current_step_at:
         headline += [", for ", facts.now - run.current_step_at]
-    if step and step.attempts > 1:
-        headline.append(f", try {step.attempts}{_of_tries(facts, run.current_step)}")
+    if (number := _current_try(step)) > 1:
+        headline.append(f", try {number}{_of_tries(facts, run.current_step)}")
     return Outcome((*headline, "."), _requested(facts))
+
+
+def _current_try(step: StepRun | None) -> int:
+    """Return the number of the try under way: a step's row counts those that ended, except while it says running."""
+    if step is None:
+        return 1
+    return step.attempts + (step.status != StepStatus.RUNNING)
 
 
 def _requested(facts: Facts) -> tuple[Sentence, ...]:
@@ -130,7 +161,7 @@ def _waiting(facts: Facts) -> Outcome:
 def _waiting_for_retry(facts: Facts) -> Outcome:
     run = facts.run
     step = facts.steps.get(run.current_step)
-    number = (step.attempts if step else 0) + 1
+    number = _current_try(step)
     headline: list[Part] = [f"Waits to try {facts.named(run.current_step)} again"]
     if run.wake_at:
         headline += [" at ", run.wake_at]
@@ -194,8 +225,8 @@ def _effect(facts: Facts, name: str, error: Json | None) -> Sentence:
             return ("Nothing of this step was written: its changes and its checkpoint commit together.",)
         case "external":
             target = step["calls"] or "the other side"
-            if error and error.get("context", {}).get("sent") is False:
-                return (f"Nothing was sent to {target}.",)
+            if error and error.get("code") in _TOLD_BY_THE_STEP:
+                return (f"By what the step reports, {target} did not carry it out.",)
             known = f"Whether {target} carried it out is not known"
             if step["verifies"]:
                 return (f"{known}; a resume asks {target} before it tries again.",)

@@ -1,0 +1,109 @@
+"""A run's history in words: what each event says to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from workflows.models import RunEvent
+from workflows.presentation import StateName
+
+Json = Mapping[str, Any]
+_OK, _RUN, _WAIT, _AMBER, _BAD, _STOP = (
+    StateName.OK,
+    StateName.RUNNING,
+    StateName.WAITING,
+    StateName.DEGRADED,
+    StateName.FAILED,
+    StateName.PAUSED,
+)
+
+_WORDS: dict[str, tuple[StateName, str]] = {
+    "run.accepted": (_WAIT, "Accepted"),
+    "run.reclaimed": (_AMBER, "Taken over from a worker that was lost"),
+    "run.waiting": (_WAIT, "Waits"),
+    "run.resumed": (_RUN, "Resumed"),
+    "run.paused": (_STOP, "Paused"),
+    "run.cancelled": (_STOP, "Cancelled"),
+    "run.succeeded": (_OK, "Succeeded"),
+    "run.degraded": (_AMBER, "Finished with gaps"),
+    "run.failed": (_BAD, "Failed"),
+    "run.rollback_started": (_RUN, "Rollback started"),
+    "run.rolled_back": (_STOP, "Rolled back"),
+    "run.rollback_failed": (_BAD, "Rollback stopped"),
+    "step.succeeded": (_OK, "done"),
+    "step.failed": (_BAD, "failed"),
+    "step.retry_scheduled": (_AMBER, "failed and will be tried again"),
+    "step.unavailable": (_WAIT, "found its service unavailable"),
+    "step.skipped": (_STOP, "skipped"),
+    "step.fell_back": (_AMBER, "used its fallback"),
+    "step.uncertain": (_AMBER, "left it uncertain whether it happened"),
+    "step.verified": (_OK, "verified"),
+    "step.decided": (_OK, "decided by a person"),
+    "step.reset": (_STOP, "set back, to run again"),
+    "step.compensated": (_STOP, "undone"),
+    "step.compensation_failed": (_BAD, "could not be undone"),
+}
+# What a reader looks for who asks what went wrong.
+TROUBLE = tuple(kind for kind, (state, _) in _WORDS.items() if state in {_BAD, _AMBER})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the history. ``details`` are short facts, ``until`` a moment that the event announces."""
+
+    number: int
+    at: datetime
+    state: StateName
+    words: str
+    step: str
+    message: str
+    details: tuple[str, ...]
+    until: datetime | None
+
+
+def line_of(event: RunEvent, titles: Mapping[str, str]) -> Line:
+    """Return an event as a line; ``titles`` are those of the steps by name. An unknown kind is shown as it is."""
+    state, words = _WORDS.get(event.kind, (StateName.WAITING, event.kind))
+    data: Json = event.data
+    if event.step:
+        words = f"{titles.get(event.step, event.step)} {words}"
+    error = data.get("error") or {}
+    return Line(
+        number=event.number,
+        at=event.at,
+        state=state,
+        words=words + _by(data),
+        step=event.step,
+        message=str(data.get("reason") or error.get("message") or ""),
+        details=tuple(_details(data, error)),
+        until=_moment(data.get("retry_at")),
+    )
+
+
+def _by(data: Json) -> str:
+    return f" by {data['actor']}" if data.get("actor") else ""
+
+
+def _details(data: Json, error: Json) -> list[str]:
+    details = []
+    if data.get("attempt"):
+        details.append(f"try {data['attempt']}")
+    if error.get("type"):
+        details.append(str(error["type"]))
+    if data.get("dependency"):
+        details.append(str(data["dependency"]))
+    if data.get("duration_ms") is not None:
+        details.append(f"{data['duration_ms']} ms")
+    if data.get("worker"):
+        details.append(f"worker {data['worker']}")
+    return details
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
