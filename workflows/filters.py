@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import django_filters
 from django import forms
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 
 from portal.core import clock
+from portal.core.access import within_reach
+from portal.core.actor import actor_of
+from portal.core.permissions import Permission
 from workflows.engine.state import FINAL_RUN_STATUSES, RunStatus, StepStatus, WaitingReason
 from workflows.models import Run, StepRun, Workflow
 
@@ -45,6 +48,10 @@ def waiting_for_person() -> Q:
     return asked | Q(status__in=[RunStatus.PAUSED, RunStatus.ROLLBACK_FAILED]) | undecided
 
 
+def _visible_workflows(request: HttpRequest) -> QuerySet[Workflow]:
+    return Workflow.objects.filter(within_reach(actor_of(request), Permission.VIEW_RUN, workflow=""))
+
+
 class LocalDateTimeInput(forms.DateTimeInput):
     """The browser's own date and time picker."""
 
@@ -67,7 +74,7 @@ class RunFilter(django_filters.FilterSet):
         choices=[(s.value, s.value.replace("_", " ").capitalize()) for s in RunStatus],
     )
     workflow = django_filters.ModelMultipleChoiceFilter(
-        label="Workflow", to_field_name="slug", queryset=lambda request: Workflow.objects.all()
+        label="Workflow", field_name="workflow__slug", to_field_name="slug", queryset=_visible_workflows
     )
     team = django_filters.CharFilter(label="Owner", field_name="workflow__team__slug")
     step = django_filters.CharFilter(label="Step", field_name="current_step")
@@ -126,8 +133,4 @@ class RunFilter(django_filters.FilterSet):
             case "person":
                 return waiting_for_person()
             case _:
-                return Q(started_by=self._own_label())
-
-    def _own_label(self) -> str:
-        user: Any = getattr(self.request, "user", None)
-        return "" if user is None else user.get_full_name() or user.get_username()
+                return Q(started_by=actor_of(self.request).label)
