@@ -31,13 +31,22 @@ QUICK_VIEWS: dict[str, tuple[str, str]] = {
 }
 
 
-def stuck(now: datetime) -> Q:
-    """Return the filter for runs that are late, or that no worker has touched though one should have."""
+def late(now: datetime) -> Q:
+    """Return the filter for runs that are not finished and past the promised time."""
+    return Q(status__in=_UNFINISHED, due_at__lt=now)
+
+
+def unattended(now: datetime) -> Q:
+    """Return the filter for runs that no worker has touched though one should have."""
     quiet = now - UNATTENDED_AFTER
-    late = Q(status__in=_UNFINISHED, due_at__lt=now)
     queued = Q(status=RunStatus.QUEUED, dispatched_at=None, created_at__lt=quiet, workflow__paused_at=None)
-    abandoned = Q(status__in=_UNDER_WAY, lease_expires_at__lt=quiet)
-    return late | queued | abandoned
+    overslept = Q(status=RunStatus.WAITING, wake_at__lt=quiet)
+    return queued | overslept | Q(status__in=_UNDER_WAY, lease_expires_at__lt=quiet)
+
+
+def stuck(now: datetime) -> Q:
+    """Return the filter for runs that are late or unattended."""
+    return late(now) | unattended(now)
 
 
 def waiting_for_person() -> Q:
