@@ -7,3 +7,8 @@ from django.urls import URLPattern, URLResolver, include, path
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("portal.web.urls")),
 ]
+
+handler400 = "portal.core.error_pages.bad_request"
+handler403 = "portal.core.error_pages.permission_denied"
+handler404 = "portal.core.error_pages.not_found"
+handler500 = "portal.core.error_pages.server_error"

@@ -35,9 +35,7 @@ class CappedCount:
         return f"{self.number:,}".replace(",", " ")
 
 
-def keyset_page(
-    rows: QuerySet[M], *, size: int, key: str = "id", before: str = "", after: str = ""
-) -> KeysetPage[M]:
+def keyset_page(rows: QuerySet[M], *, size: int, key: str = "id", before: str = "", after: str = "") -> KeysetPage[M]:
     """Return ``size`` rows in descending order of ``key``: the first, those before a cursor, or those after one.
 
     A cursor is the key of the last row seen. One that cannot be read counts as none.

@@ -6,15 +6,21 @@ import re
 from collections.abc import Mapping
 
 HIDDEN = "[hidden]"
-_SECRET = re.compile(
+_SECRET_NAME = re.compile(
     r"(?i)(^|[_-])(password|passwd|secret|token|api[_-]?key|authorization|cookie|sessionid|credentials?)s?$"
 )
+_IN_TEXT = re.compile(r"(?i)(?P<before>://[^:/@\s]*:|\bbearer\s+)[^@\s/\"']+")
 
 
 def redact(value: object) -> object:
-    """Return ``value`` with what stands under a secret-sounding key hidden, at any depth."""
+    """Return ``value`` with what stands under a secret-sounding name hidden, at any depth."""
     if isinstance(value, Mapping):
-        return {k: HIDDEN if isinstance(k, str) and _SECRET.search(k) else redact(v) for k, v in value.items()}
+        return {key: HIDDEN if _SECRET_NAME.search(str(key)) else redact(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [redact(item) for item in value]
-    return value
+    return scrub(value) if isinstance(value, str) else value
+
+
+def scrub(text: str) -> str:
+    """Return ``text`` with the passwords of addresses and bearer tokens hidden."""
+    return _IN_TEXT.sub(rf"\g<before>{HIDDEN}", text) if "://" in text or "earer" in text.lower() else text
