@@ -55,17 +55,13 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo 'Evenkeel needs Python 3.11 or newer, and found none in PATH. \
-	Install one (Debian: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12'; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Evenkeel needs Python 3.11 or newer; \
-	$(PYTHON) is older.'; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'That Python cannot make a virtual environment. \
-	On Debian and Ubuntu: apt install python3-venv'; exit 1; }
+	@test -n "$(PYTHON)" || { echo 'Evenkeel needs Python 3.11 or newer, and found none in PATH. Install one (Debian: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Evenkeel needs Python 3.11 or newer; $(PYTHON) is older.'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'That Python cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv'; exit 1; }
 
 $(VENV)/.%: | $(VENV)/bin/python
 	@name=$*; name=$${name%-*}; echo "Installing requirements/$$name.txt into $(VENV) (once, about a minute)"; \
 	$(bin)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all: \
-		-r requirements/$$name.txt || { echo "The packages could not be installed; the lines above say why. \
-	Ready-made wheels exist for Python 3.11 to 3.13 on Linux (x86-64, arm64) and macOS; nothing is compiled here, \
-	so no compiler is needed. A missing network is the other usual cause."; exit 1; }
+		-r requirements/$$name.txt || { echo "The packages could not be installed; the lines above say why."; \
+		echo "No compiler is ever needed: ready-made wheels exist for Python 3.11 to 3.13 on Linux and macOS."; exit 1; }
 	@rm -f $(VENV)/.$(firstword $(subst -, ,$*))-*; touch $@

@@ -33,6 +33,7 @@ class Environment(BaseSettings):
     LOG_FORMAT: Literal["text", "json"] = "text"
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     TIME_ZONE: str = "UTC"
+    METRICS_TOKEN: str = Field(default="", description="bearer token that /metrics asks for")
 
     @field_validator("ALLOWED_HOSTS", "FLOW_APPS", mode="before")
     @classmethod
