@@ -11,6 +11,7 @@ from django.core.management import execute_from_command_line
 
 from portal.stack.running import adopt_running_stack
 from portal.stack.up import up
+from workflows.errors import DefinitionError
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["up"]:
@@ -19,5 +20,5 @@ if __name__ == "__main__":
     adopt_running_stack()
     try:
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as exc:
+    except (ImproperlyConfigured, DefinitionError) as exc:
         sys.exit(str(exc))

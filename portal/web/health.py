@@ -8,18 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
 import redis
 from django.conf import settings
 from django.db import Error, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count, Max, Q
 
-from portal.core import clock
-from workflows.models import Heartbeat
+from workflows.queries.fleet import fleet
 
-HEARD_LATELY_SECONDS = 30
 BROKER_SECONDS = 2
 STATEMENT_SECONDS = 2
 
@@ -106,26 +103,17 @@ def migrations_check() -> Check:
 
 
 def process_checks() -> list[Check]:
-    """See whether a dispatcher and a worker were heard lately."""
-    lately = clock.now() - timedelta(seconds=HEARD_LATELY_SECONDS)
-    heard = {
-        kind: (last, alive)
-        for kind, last, alive in Heartbeat.objects.values_list("kind").annotate(
-            last=Max("seen_at"), alive=Count("name", filter=Q(seen_at__gte=lately))
-        )
-    }
-    checks = []
-    for name, kind, remedy in (
-        ("dispatcher", Heartbeat.Kind.DISPATCHER, "Start one: `manage.py dispatcher`."),
-        ("workers", Heartbeat.Kind.WORKER, "Start one: `celery -A portal worker -Q workflows`."),
-    ):
-        last, alive = heard.get(kind, (None, 0))
-        if alive:
-            checks.append(Check(name, True, f"{alive} heard in the last {HEARD_LATELY_SECONDS} seconds."))
-        else:
-            when = f"last heard {last:%Y-%m-%d %H:%M:%S} UTC" if last else "none was ever heard"
-            checks.append(Check(name, False, f"No {kind.label.lower()} is alive: {when}.", remedy))
-    return checks
+    """See whether a dispatcher and a worker were heard lately. One query."""
+    now = fleet()
+    return [
+        _heard("dispatcher", now.has_dispatcher, now.dispatcher_at, "Start one: `manage.py dispatcher`."),
+        _heard("workers", now.has_worker, now.worker_at, "Start one: `celery -A portal worker -Q workflows`."),
+    ]
+
+
+def _heard(name: str, is_alive: bool, last: datetime | None, remedy: str) -> Check:
+    when = f"last heard {last:%Y-%m-%d %H:%M:%S} UTC" if last else "never heard of"
+    return Check(name, True, f"Alive, {when}.") if is_alive else Check(name, False, f"Silent, {when}.", remedy)
 
 
 def _first_line(exc: Exception) -> str:

@@ -35,7 +35,10 @@ def readyz(request: HttpRequest) -> JsonResponse:
         "status": "ok" if ready else "unavailable",
         "checks": {check.name: {"ok": check.ok, "detail": check.detail} for check in checks},
     }
-    return JsonResponse(body, status=200 if ready else 503)
+    response = JsonResponse(body, status=200 if ready else 503)
+    # Who asks every few seconds keeps its own log; Django would write an error line for each answer of 503.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 @login_not_required
