@@ -11,7 +11,7 @@ from portal.core.access import authorise
 from portal.core.actor import Actor
 from portal.core.audit import record
 from portal.core.clock import now
-from portal.core.errors import InvalidInput, InvalidTransition, NotFound
+from portal.core.errors import InvalidInput, InvalidTransition, NotFound, StaleVersion
 from portal.core.events import BreakerClosed, BreakerOpened, publish
 from portal.core.permissions import Permission
 from portal.core.services.reasons import checked_reason
@@ -22,6 +22,7 @@ from workflows.dependencies.guard import WAKE_PER_SECOND
 from workflows.models import Dependency
 
 MAX_FORCED = timedelta(days=7)
+STATE_WORDS = {state: str(Dependency.State(state).label).lower() for state in State}
 
 
 def ensure_dependency(declared: Declared) -> Dependency:
@@ -55,11 +56,15 @@ def _policy(declared: Declared) -> Policy:
 
 
 @transaction.atomic
-def force_breaker(*, actor: Actor, name: str, state: str, reason: str, until: datetime) -> Dependency:
+def force_breaker(
+    *, actor: Actor, name: str, state: str, reason: str, until: datetime, seen_since: datetime | None = None
+) -> Dependency:
     """Hold the breaker open (no calls) or closed (all calls, whatever their outcome) until a time.
 
     When the time is over, a breaker that was held open is probed; one that was held closed decides for itself.
 
+    :param seen_since: ``state_since`` of the state that the person saw.
+    :raises StaleVersion: if the breaker has moved since.
     :raises InvalidInput: for another state, a short reason, or an end that is past or more than seven days away.
     """
     authorise(actor, Permission.OPERATE_DEPENDENCY)
@@ -71,7 +76,7 @@ def force_breaker(*, actor: Actor, name: str, state: str, reason: str, until: da
     if problems:
         raise InvalidInput(fields=problems)
     reason = checked_reason(reason)
-    breaker = _locked(name)
+    breaker = _locked(name, seen_since)
     new = State(state)
     with connection.cursor() as cursor:
         store.change_state(
@@ -87,14 +92,16 @@ def force_breaker(*, actor: Actor, name: str, state: str, reason: str, until: da
 
 
 @transaction.atomic
-def reset_breaker(*, actor: Actor, name: str, reason: str) -> Dependency:
+def reset_breaker(*, actor: Actor, name: str, reason: str, seen_since: datetime | None = None) -> Dependency:
     """Close the breaker and forget the past: only calls from now on count. Waiting runs go on, a few a second.
 
+    :param seen_since: ``state_since`` of the state that the person saw.
+    :raises StaleVersion: if the breaker has moved since.
     :raises InvalidTransition: if it is closed already.
     """
     authorise(actor, Permission.OPERATE_DEPENDENCY)
     reason = checked_reason(reason)
-    breaker = _locked(name)
+    breaker = _locked(name, seen_since)
     if breaker.state is State.CLOSED:
         raise InvalidTransition(f"The breaker of {name} is closed already.")
     with connection.cursor() as cursor:
@@ -104,11 +111,16 @@ def reset_breaker(*, actor: Actor, name: str, reason: str) -> Dependency:
     return _audited(actor, "workflows.breaker.reset", breaker, reason)
 
 
-def _locked(name: str) -> Breaker:
+def _locked(name: str, seen_since: datetime | None) -> Breaker:
     with connection.cursor() as cursor:
         breaker = store.lock_breaker(cursor, name)
     if breaker is None:
         raise NotFound(f"There is no dependency {name}.")
+    if seen_since is not None and seen_since != breaker.state_since:
+        raise StaleVersion(
+            f"The breaker of {name} has changed since you looked: it is {STATE_WORDS[breaker.state]} now. "
+            f"Reason: {breaker.reason or 'none given'}."
+        )
     return breaker
 
 

@@ -1,0 +1,278 @@
+"""What the pages show of dependencies: their breakers, their calls, and what depends on them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, F, Sum
+
+from portal.core.access import within_reach
+from portal.core.actor import Actor
+from portal.core.charts import StripCell
+from portal.core.clock import now
+from portal.core.errors import NotFound
+from portal.core.permissions import Permission
+from workflows.dependencies.breaker import FORCED_STATES, SLOT_SECONDS, Policy, State, Window
+from workflows.engine.state import RunStatus, WaitingReason
+from workflows.models import BreakerEvent, CallWindow, Dependency, Run, WorkflowVersion
+from workflows.presentation import State as Shown
+from workflows.presentation import StateName
+
+STRIP_CELLS = 20
+STRIP_CELL_SECONDS = 180
+OBSERVED_DAYS = 7
+HISTORY = 50
+
+# In the order of the list: the most troubled first.
+SHOWN = {
+    State.OPEN: Shown(StateName.FAILED, "Open"),
+    State.HALF_OPEN: Shown(StateName.DEGRADED, "Half-open"),
+    State.FORCED_OPEN: Shown(StateName.PAUSED, "Held open"),
+    State.FORCED_CLOSED: Shown(StateName.DEGRADED, "Held closed"),
+    State.CLOSED: Shown(StateName.OK, "Closed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A workflow and the titles of its steps that call a dependency."""
+
+    slug: str
+    title: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyView:
+    """A dependency as its row on the page shows it."""
+
+    row: Dependency
+    policy: Policy
+    window: Window
+    hour: tuple[Window, ...]
+    callers: tuple[Caller, ...]
+    waiting: int
+
+    @property
+    def state(self) -> Shown:
+        """The breaker's state in the vocabulary of the pages."""
+        return SHOWN[State(self.row.state)]
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether a person holds the breaker."""
+        return self.row.state in FORCED_STATES
+
+    @property
+    def changes_at(self) -> datetime | None:
+        """When the state ends by itself: the next probe, or the end of a forced state."""
+        return self.row.forced_until if self.is_forced else self.row.probe_at
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the state ends with the next call."""
+        return self.changes_at is not None and self.changes_at <= now()
+
+    @property
+    def sentence(self) -> str:
+        """What the breaker does at present, for people who do not know the word."""
+        return {
+            State.CLOSED: "Calls go out.",
+            State.OPEN: "No calls go out; runs that need it wait.",
+            State.HALF_OPEN: f"Up to {self.policy.probes} calls at a time probe whether it is well again.",
+            State.FORCED_OPEN: "A person stopped all calls; runs that need it wait.",
+            State.FORCED_CLOSED: "A person lets all calls out, however many fail.",
+        }[State(self.row.state)]
+
+    @property
+    def hour_cells(self) -> list[StripCell]:
+        """The last hour as a strip, oldest first."""
+        return [self._cell(place, window) for place, window in enumerate(self.hour)]
+
+    @property
+    def hour_words(self) -> str:
+        """The last hour in one sentence."""
+        calls = sum(w.calls for w in self.hour)
+        if not calls:
+            return "No calls in the last hour"
+        return f"{sum(w.failures for w in self.hour)} of {calls} calls failed in the last hour"
+
+    def _cell(self, place: int, window: Window) -> StripCell:
+        ago = (len(self.hour) - place) * STRIP_CELL_SECONDS // 60
+        if not window.calls:
+            return StripCell("none", f"{ago} min ago: no calls")
+        limit_reached = window.failure_rate >= self.policy.failure_rate
+        state = "failed" if limit_reached else "degraded" if window.failures else "ok"
+        return StripCell(state, f"{ago} min ago: {window.failures} of {window.calls} calls failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the calls of the last days say about what is promised."""
+
+    calls: int
+    availability: float | None
+    mean_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A line of a breaker's history."""
+
+    at: datetime
+    state: Shown
+    reason: str
+    actor_label: str
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyDetail:
+    """A dependency's page."""
+
+    view: DependencyView
+    observed: Observed
+    history: tuple[Change, ...]
+
+
+def dependency_list(actor: Actor) -> list[DependencyView]:
+    """Return all dependencies, the most troubled first."""
+    order = list(SHOWN)
+    rows = sorted(Dependency.objects.all(), key=lambda row: (order.index(State(row.state)), row.name))
+    return _views(actor, rows)
+
+
+def dependency_detail(actor: Actor, name: str) -> DependencyDetail:
+    """Return one dependency with its history.
+
+    :raises NotFound: if there is none of that name.
+    """
+    row = access_dependency(name)
+    events = BreakerEvent.objects.filter(dependency=row)[:HISTORY]
+    history = tuple(Change(e.at, SHOWN[State(e.new)], e.reason, e.actor_label) for e in events)
+    return DependencyDetail(_views(actor, [row])[0], _observed(row), history)
+
+
+def access_dependency(name: str) -> Dependency:
+    """Return the dependency; every insider may see all of them.
+
+    :raises NotFound: if there is none of that name.
+    """
+    row = Dependency.objects.filter(name=name).first()
+    if row is None:
+        raise NotFound(f"There is no dependency {name}.")
+    return row
+
+
+def waiting_runs(actor: Actor, name: str) -> int:
+    """Return how many runs that the actor may see wait on the dependency."""
+    return _waiting(actor, [name])[name]
+
+
+def _views(actor: Actor, rows: Sequence[Dependency]) -> list[DependencyView]:
+    ids = [row.pk for row in rows]
+    windows, hours = _windows(ids), _hours(ids)
+    callers = _callers(actor)
+    waiting = _waiting(actor, [row.name for row in rows])
+    return [
+        DependencyView(
+            row=row,
+            policy=Policy.of(row.settings),
+            window=windows.get(row.pk, Window()),
+            hour=tuple(hours[row.pk].get(cell, Window()) for cell in range(STRIP_CELLS)),
+            callers=tuple(callers.get(row.name, ())),
+            waiting=waiting[row.name],
+        )
+        for row in rows
+    ]
+
+
+def _windows(ids: Sequence[int]) -> dict[int, Window]:
+    """Return the calls that each breaker is judged by at present (see ``store.read_window``)."""
+    rows = _rows(
+        """
+        SELECT d.id, sum(w.calls), sum(w.failures), sum(w.slow)
+        FROM workflows_dependency d JOIN workflows_callwindow w ON w.dependency_id = d.id
+        WHERE d.id = ANY(%s) AND w.slot_at > d.state_since - make_interval(secs => %s)
+          AND w.slot_at > now() - make_interval(secs => COALESCE((d.settings->>'window_seconds')::float, %s))
+        GROUP BY d.id
+        """,
+        [ids, SLOT_SECONDS, Policy().window_seconds],
+    )
+    return {id_: Window(*counts) for id_, *counts in rows}
+
+
+def _hours(ids: Sequence[int]) -> defaultdict[int, dict[int, Window]]:
+    """Return, by dependency, the calls of the last hour in cells numbered from the oldest."""
+    rows = _rows(
+        """
+        SELECT dependency_id, floor(extract(epoch FROM now() - slot_at) / %s)::int AS ago,
+               sum(calls), sum(failures), sum(slow)
+        FROM workflows_callwindow
+        WHERE dependency_id = ANY(%s) AND slot_at > now() - make_interval(secs => %s)
+        GROUP BY 1, 2
+        """,
+        [STRIP_CELL_SECONDS, ids, STRIP_CELLS * STRIP_CELL_SECONDS],
+    )
+    hours: defaultdict[int, dict[int, Window]] = defaultdict(dict)
+    for id_, ago, *counts in rows:
+        hours[id_][STRIP_CELLS - 1 - ago] = Window(*counts)
+    return hours
+
+
+def _rows(sql: str, values: Iterable[object]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, list(values))  # type: ignore[arg-type]
+        return list(cursor.fetchall())
+
+
+def _callers(actor: Actor) -> Mapping[str, list[Caller]]:
+    """Return, by dependency, the workflows that the actor may see whose latest version calls it."""
+    versions = (
+        WorkflowVersion.objects.filter(
+            within_reach(actor, Permission.VIEW_WORKFLOW),
+            number=F("workflow__latest_version"),
+            workflow__retired_at=None,
+        )
+        .order_by("workflow__title")
+        .values_list("workflow__slug", "workflow__title", "definition__steps")
+    )
+    callers: defaultdict[str, list[Caller]] = defaultdict(list)
+    for slug, title, steps in versions:
+        called: defaultdict[str, list[str]] = defaultdict(list)
+        for step in steps:
+            if step["calls"]:
+                called[step["calls"]].append(step["title"])
+        for name, titles in called.items():
+            callers[name].append(Caller(slug, title, tuple(titles)))
+    return callers
+
+
+def _waiting(actor: Actor, names: Sequence[str]) -> dict[str, int]:
+    counted = (
+        Run.objects.filter(
+            within_reach(actor, Permission.VIEW_RUN),
+            status=RunStatus.WAITING,
+            waiting_reason=WaitingReason.DEPENDENCY,
+            waiting_on__in=names,
+        )
+        .order_by()
+        .values_list("waiting_on")
+        .annotate(Count("id"))
+    )
+    return dict.fromkeys(names, 0) | dict(counted)
+
+
+def _observed(row: Dependency) -> Observed:
+    since = now() - timedelta(days=OBSERVED_DAYS)
+    sums = CallWindow.objects.filter(dependency=row, slot_at__gte=since).aggregate(
+        calls=Sum("calls"), failures=Sum("failures"), total_ms=Sum("total_ms")
+    )
+    calls = sums["calls"] or 0
+    if not calls:
+        return Observed(0, None, None)
+    return Observed(calls, 1 - sums["failures"] / calls, sums["total_ms"] / calls / 1000)
