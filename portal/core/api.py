@@ -85,12 +85,13 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | N
     if isinstance(exc, PortalError):
         if isinstance(exc, Forbidden) and request.method not in ("GET", "HEAD", "OPTIONS"):
             record_refusal(request, exc)
-        document, headers = problem_of(exc, request.path), headers_of(exc)
+        document, headers, status = problem_of(exc, request.path), headers_of(exc), exc.http_status
     elif isinstance(exc, exceptions.APIException):
         document, headers = _foreign_problem(exc, request.path), _foreign_headers(exc)
+        status = int(str(document["status"]))
     else:
         return None
-    return Response(document, status=document["status"], headers=headers, content_type=CONTENT_TYPE)
+    return Response(document, status=status, headers=headers, content_type=CONTENT_TYPE)
 
 
 def _foreign_problem(exc: exceptions.APIException, instance: str) -> dict[str, Any]:

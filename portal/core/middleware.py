@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from django.contrib.auth.middleware import LoginRequiredMiddleware
@@ -45,13 +46,17 @@ class LoginMiddleware(LoginRequiredMiddleware):
     """Every page needs a signed-in person unless it says ``@login_not_required``."""
 
     def process_view(
-        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase], *args: object
+        self,
+        request: HttpRequest,
+        view_func: Callable[..., HttpResponseBase],
+        view_args: tuple[Any, ...],
+        view_kwargs: dict[str, Any],
     ) -> HttpResponseBase | None:
         if request.user.is_authenticated:
             structlog.contextvars.bind_contextvars(user=request.user.get_username())
-        return super().process_view(request, view_func, *args)
+        return super().process_view(request, view_func, view_args, view_kwargs)
 
-    def handle_no_permission(
+    def handle_no_permission(  # type: ignore[override]  # the stubs know of redirects only
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseBase:
         return login_response(request)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
 
 class Permission(StrEnum):
@@ -87,6 +91,6 @@ OBJECT_PERMISSIONS: frozenset[Permission] = frozenset(
 )
 
 
-def permission_choices() -> list[tuple[str, str]]:
+def permission_choices() -> list[tuple[str, str | _StrPromise]]:
     """Return (codename, words) pairs for a model's ``Meta.permissions``."""
     return [(p.value, "May " + p.value.replace("_", " ")) for p in Permission]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from portal.core.clock import now
@@ -25,10 +25,8 @@ def make_token(owner: User, *scopes: Permission, **fields: object) -> ApiToken:
     )
 
 
-def call(method: str = "get", path: str = "/api/v1/guarded/", secret: str = SECRET) -> HttpResponse:
-    client = Client()
-    answer: HttpResponse = getattr(client, method)(path, headers={"Authorization": f"Bearer {secret}"})
-    return answer
+def call(method: str = "get", path: str = "/api/v1/guarded/", secret: str = SECRET) -> Any:
+    return getattr(Client(), method)(path, headers={"Authorization": f"Bearer {secret}"})
 
 
 def test_a_token_acts_as_its_owner(personas: Personas) -> None:
