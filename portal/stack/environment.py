@@ -19,7 +19,6 @@ def stack_environment(choices: Choices, place: Place) -> dict[str, str]:
     made = {
         "SECRET_KEY": place.secret("secret_key"),
         "ENVIRONMENT": "development",
-        "PORTAL_URL": choices.address,
         "DEMO": "true" if choices.demo else "false",
     }
     if choices.demo:

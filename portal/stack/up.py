@@ -46,7 +46,7 @@ def _choices(arguments: Sequence[str]) -> Choices:
         description="Run the whole product on this machine: database, broker, web, workers and dispatcher.",
     )
     parser.add_argument("--demo", action="store_true", help="with example workflows, history and live traffic")
-    parser.add_argument("--host", default=os.environ.get("HOST_ADDRESS", "127.0.0.1"), help="address to listen on")
+    parser.add_argument("--host", default=os.environ.get("LISTEN", "127.0.0.1"), help="address to listen on")
     parser.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"), help="port of the web server")
     parser.add_argument("--workers", type=int, default=2, help="number of worker processes")
     parser.add_argument("--concurrency", type=int, default=2, help="runs that each worker advances at a time")
