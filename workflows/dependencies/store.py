@@ -225,16 +225,20 @@ def remember_error(cursor: CursorWrapper, breaker: Breaker, error: Mapping[str, 
 
 
 def wake_waiting_runs(cursor: CursorWrapper, name: str, *, per_second: float) -> int:
-    """Let the runs that wait on ``name`` go on, oldest first, ``per_second`` of them a second; return how many."""
+    """Let the runs that wait on ``name`` go on, oldest first, ``per_second`` of them a second; return how many.
+
+    A rollback that waits on it goes on too; it keeps its status while it waits.
+    """
     cursor.execute(
         """
         UPDATE workflows_run r
         SET wake_at = clock_timestamp() + make_interval(secs => w.place / %s::float)
         FROM (
             SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM workflows_run
-            WHERE status = 'waiting' AND waiting_reason = 'dependency' AND waiting_on = %s
+            WHERE waiting_on = %s AND lease_owner = '' AND wake_at IS NOT NULL
+              AND (status = 'waiting' AND waiting_reason = 'dependency' OR status = 'rolling_back')
         ) w
-        WHERE r.id = w.id AND r.status = 'waiting'
+        WHERE r.id = w.id AND r.lease_owner = '' AND r.wake_at IS NOT NULL
         """,
         [per_second, name],
     )
