@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from portal.core.actor import SYSTEM, Actor
 from pydantic import BaseModel
 
+from portal.core.actor import SYSTEM, Actor
 from workflows.definition.context import StepContext
 from workflows.definition.values import (
     Breaker,

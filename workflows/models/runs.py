@@ -52,6 +52,9 @@ class Run(models.Model):
     dispatch_count = models.PositiveIntegerField(default=0)
     event_count = models.PositiveIntegerField(default=0, help_text="number of the last event; also the row's version")
     retry_count = models.PositiveIntegerField(default=0)
+    lost_count = models.PositiveIntegerField(
+        default=0, help_text="workers lost in a row without a checkpoint between"
+    )
     queue = models.CharField(max_length=80, default="workflows")
     is_demo = models.BooleanField(default=False, help_text="generated history, not really executed")
     created_at = models.DateTimeField()
@@ -82,7 +85,7 @@ class Run(models.Model):
             models.Index(fields=["workflow", "-id"], name="run_by_workflow"),
             models.Index(fields=["status", "-id"], name="run_by_status"),
             models.Index(fields=["-ended_at"], name="run_by_end", condition=Q(ended_at__isnull=False)),
-            models.Index(fields=["wake_at"], name="run_wakes", condition=Q(status="waiting", wake_at__isnull=False)),
+            models.Index(fields=["wake_at"], name="run_wakes", condition=Q(wake_at__isnull=False)),
             models.Index(fields=["id"], name="run_to_dispatch", condition=Q(status__in=["queued", "rolling_back"])),
             models.Index(fields=["id"], name="run_held", condition=Q(status__in=["running", "rolling_back"])),
             models.Index(fields=["customer_key", "-id"], name="run_by_customer", condition=~Q(customer_key="")),
@@ -112,6 +115,9 @@ class StepRun(models.Model):
     position = models.PositiveSmallIntegerField()
     status = models.CharField(max_length=20, choices=_choices(StepStatus))
     attempts = models.PositiveIntegerField(default=0, help_text="tries that count against the retry limit")
+    helper_attempts = models.PositiveIntegerField(
+        default=0, help_text="tries of the verification or compensation that is under way"
+    )
     generation = models.PositiveIntegerField(default=0, help_text="grows when a compensated step may run afresh")
     output = models.JSONField(null=True)
     error = models.JSONField(null=True)

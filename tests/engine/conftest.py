@@ -1,0 +1,13 @@
+"""Each engine test starts with a clean slate of behaviours."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine import flows
+
+
+@pytest.fixture(autouse=True)
+def _clean_slate() -> None:
+    flows.behaviour.clear()
+    flows.calls.clear()

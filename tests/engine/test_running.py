@@ -1,0 +1,32 @@
+"""A run does its steps, keeps each, and goes on after whatever happens: the engine against real PostgreSQL."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine import flows
+from tests.engine.drive import drive, started, steps_of
+from workflows.models import RunEvent
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_run_does_its_steps_in_order_and_ends():
+    run = drive(started(flows.order_flow))
+    assert run.status == "succeeded"
+    assert steps_of(run) == {
+        "prepare": "succeeded",
+        "reserve": "succeeded",
+        "pay": "succeeded",
+        "book": "succeeded",
+        "wrap": "skipped",
+        "tell": "succeeded",
+    }
+    assert [name for name, _, _ in flows.calls] == ["prepare", "reserve", "pay", "book", "tell"]
+    assert run.output == {"text": "told"}
+    assert run.ended_at is not None
+    assert run.amount == 100
+    assert run.customer_key == "A-1"
+    assert list(RunEvent.objects.filter(run=run).values_list("number", flat=True)) == list(
+        range(1, run.event_count + 1)
+    )

@@ -1,0 +1,320 @@
+"""Doing a run's steps, one after the other, each with the promise of its effect.
+
+==========================  =========================================  ==================================
+effect                      the checkpoint is written                  a worker dies in the step
+==========================  =========================================  ==================================
+PURE                        with the next step's, in one statement     it is repeated
+DATABASE                    in the transaction of the body's writes    it is repeated if it did not commit
+EXTERNAL                    after the call                             repeated with the same operation key
+EXTERNAL, not idempotent    an intent before the call, the outcome     ``verify`` decides, else a person
+                            after it
+==========================  =========================================  ==================================
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from portal.core.errors import LeaseLost
+from workflows.definition.values import Effect
+from workflows.engine import crash_points, failure, plan, retry
+from workflows.engine.interrupt import FAILURES, LeaseTaken
+from workflows.engine.plan import AnyStep
+from workflows.engine.session import Session
+from workflows.engine.state import RunStatus, StepStatus, WaitingReason
+from workflows.engine.store import Release
+
+
+class Forward:
+    """Advances one claimed run until it ends, waits, or somebody asked it to stop."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def run(self) -> None:
+        """Do all steps that can be done now.
+
+        :raises LeaseLost: if another worker has taken the run.
+        """
+        session = self.session
+        while not session.is_released:
+            if session.request:
+                session.obey()
+                return
+            step = plan.next_step(session.order, session.checkpoints)
+            if step is None:
+                session.release(self._end())
+                return
+            self._advance(step)
+
+    def _advance(self, step: AnyStep) -> None:
+        checkpoint = self.session.checkpoint_of(step)
+        if checkpoint.status is StepStatus.COMPENSATED:
+            checkpoint.generation += 1
+            checkpoint.attempts = 0
+        if step.condition and not self._condition_holds(step):
+            return
+        if self._must_find_out(step):
+            self._find_out(step)
+        elif step.options.effect is Effect.DATABASE:
+            self._do_in_transaction(step)
+        else:
+            self._do(step)
+
+    def _condition_holds(self, step: AnyStep) -> bool:
+        """Evaluate ``when``; if it is false, or fails, the step is settled."""
+        session, started = self.session, time.perf_counter()
+        assert step.condition is not None  # noqa: S101 - the caller has looked
+        try:
+            if session.call_unguarded(step, step.condition, attempt=1):
+                return True
+        except LeaseTaken:
+            raise
+        except FAILURES as error:
+            self._failed(step, error, time.perf_counter() - started)
+            return False
+        session.note_event("step.skipped", step.name, reason="its condition does not hold")
+        self._settle(step, StepStatus.SKIPPED, None)
+        return False
+
+    # The step's body -----------------------------------------------------------------------------------
+
+    def _do(self, step: AnyStep) -> None:
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        if not step.options.idempotent:
+            checkpoint.attempts += 1
+            session.note_step(step, StepStatus.RUNNING)
+            session.flush(step.name)
+            crash_points.reach("worker.after_intent")
+            checkpoint.attempts -= 1
+        started = time.perf_counter()
+        crash_points.reach("worker.before_body")
+        try:
+            output = step.dump(session.call(step, step.body, attempt=checkpoint.attempts + 1))
+        except LeaseTaken:
+            raise
+        except FAILURES as error:
+            self._failed(step, error, time.perf_counter() - started)
+            return
+        crash_points.reach("worker.after_body")
+        self._succeed(step, output, started)
+
+    def _do_in_transaction(self, step: AnyStep) -> None:
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        before, started = replace(checkpoint), time.perf_counter()
+        crash_points.reach("worker.before_body")
+        try:
+            with session.in_transaction():
+                output = step.dump(session.call(step, step.body, attempt=checkpoint.attempts + 1))
+                crash_points.reach("worker.inside_transaction")
+                self._succeed(step, output, started)
+        except (LeaseLost, LeaseTaken):
+            raise
+        except FAILURES as error:
+            session.checkpoints[step.name] = before
+            self._failed(step, error, time.perf_counter() - started)
+
+    def _succeed(self, step: AnyStep, output: Any, started: float) -> None:
+        seconds = time.perf_counter() - started
+        self.session.checkpoint_of(step).attempts += 1
+        attempts = self.session.checkpoint_of(step).attempts
+        self.session.note_event("step.succeeded", step.name, attempt=attempts, duration_ms=round(seconds * 1000, 1))
+        self._settle(step, StepStatus.SUCCEEDED, output, seconds)
+
+    def _settle(self, step: AnyStep, status: StepStatus, output: Any, seconds: float | None = 0.0) -> None:
+        """Checkpoint a step that needs nothing more; with the run's end if it was the last one."""
+        session = self.session
+        checkpoint = session.checkpoint_of(step)
+        checkpoint.output = output
+        if status is StepStatus.SUCCEEDED:
+            checkpoint.error = None
+        session.note_step(step, status, seconds=seconds)
+        following = plan.next_step(session.order, session.checkpoints)
+        if following is None:
+            session.release(self._end())
+        elif step.options.effect is not Effect.PURE or not session.may_ride_along:
+            session.flush(following.name)
+            crash_points.reach("worker.after_checkpoint")
+
+    def _end(self) -> Release:
+        session = self.session
+        status = plan.final_status(session.checkpoints)
+        session.note_event(f"run.{status.value}")
+        last = session.checkpoint_of(session.order[-1])
+        return Release(status, output=last.output)
+
+    # When it did not succeed ---------------------------------------------------------------------------
+
+    def _failed(self, step: AnyStep, error: BaseException, seconds: float) -> None:
+        checkpoint = self.session.checkpoint_of(step)
+        match retry.verdict(error, step.options, checkpoint.attempts + 1):
+            case retry.AwaitDependency() as waits:
+                self._await_dependency(step, error, waits, seconds)
+            case retry.FindOut():
+                checkpoint.attempts += 1
+                checkpoint.error = self.session.note_attempt(step, checkpoint.attempts, error, seconds=seconds)
+                checkpoint.status = StepStatus.RUNNING
+                self._find_out(step)
+            case retry.TryAgain(delay):
+                checkpoint.attempts += 1
+                self._try_again(step, error, delay, seconds)
+            case retry.GiveUp():
+                checkpoint.attempts += 1
+                checkpoint.error = self.session.note_attempt(step, checkpoint.attempts, error, seconds=seconds)
+                self._give_up(step, seconds)
+
+    def _try_again(self, step: AnyStep, error: BaseException, delay: float, seconds: float) -> None:
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        checkpoint.error = session.note_attempt(step, checkpoint.attempts, error, seconds=seconds, retry_in=delay)
+        session.note_step(step, StepStatus.WAITING, seconds=seconds, retry_in=delay)
+        session.note_event(
+            "step.retry_scheduled",
+            step.name,
+            attempt=checkpoint.attempts,
+            of=step.options.retry.attempts,
+            retry_in_seconds=round(delay, 2),
+            error=failure.brief(checkpoint.error),
+        )
+        session.wait(WaitingReason.RETRY, step.name, step=step.name, wake_in=delay, error=checkpoint.error)
+
+    def _await_dependency(
+        self, step: AnyStep, error: BaseException, waits: retry.AwaitDependency, seconds: float
+    ) -> None:
+        """Wait on the dependency. Not a try of the step: nothing was done, and nothing is used up."""
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        checkpoint.error = session.note_attempt(
+            step, checkpoint.attempts + 1, error, seconds=seconds, retry_in=waits.delay
+        )
+        session.note_step(step, StepStatus.WAITING, seconds=seconds, retry_in=waits.delay)
+        session.note_event(
+            "step.unavailable", step.name, dependency=waits.name, error=failure.brief(checkpoint.error)
+        )
+        session.wait(
+            WaitingReason.DEPENDENCY,
+            waits.name,
+            step=step.name,
+            wake_in=waits.delay,
+            error=checkpoint.error,
+        )
+
+    def _give_up(self, step: AnyStep, seconds: float) -> None:
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        assert checkpoint.error is not None  # noqa: S101 - noted by the caller
+        session.note_event(
+            "step.failed", step.name, attempt=checkpoint.attempts, error=failure.brief(checkpoint.error)
+        )
+        if step.replacement and self._fall_back(step):
+            return
+        if step.options.optional:
+            self._settle(step, StepStatus.FAILED, None, seconds)
+            return
+        session.note_step(step, StepStatus.FAILED, seconds=seconds)
+        session.note_event("run.failed", step.name, error=failure.brief(checkpoint.error))
+        session.release(Release(RunStatus.FAILED, error=checkpoint.error, current_step=step.name))
+
+    def _fall_back(self, step: AnyStep) -> bool:
+        session, started = self.session, time.perf_counter()
+        assert step.replacement is not None  # noqa: S101 - the caller has looked
+        try:
+            # Not behind the breaker: a fallback is for when the dependency does not answer.
+            output = step.dump(session.call_unguarded(step, step.replacement, attempt=1))
+        except LeaseTaken:
+            raise
+        except FAILURES as error:
+            checkpoint = session.checkpoint_of(step)
+            checkpoint.error = session.note_attempt(
+                step, checkpoint.attempts, error, seconds=time.perf_counter() - started
+            )
+            return False
+        session.note_event("step.fell_back", step.name, fallback=step.options.fallback.__name__)  # type: ignore[union-attr]
+        self._settle(step, StepStatus.FELL_BACK, output, time.perf_counter() - started)
+        return True
+
+    # When it is not known whether it happened ---------------------------------------------------------
+
+    def _must_find_out(self, step: AnyStep) -> bool:
+        """An intent without an outcome; or a worker was lost in the step and there is a way to look."""
+        if self.session.checkpoint_of(step).status is StepStatus.RUNNING:
+            return True
+        lost_here = self.session.claimed.lost_count > 0 and self.session.claimed.current_step == step.name
+        return lost_here and step.verification is not None
+
+    def _find_out(self, step: AnyStep) -> None:
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        session.claimed.lost_count = 0
+        if step.verification is None:
+            self._leave_uncertain(step)
+            return
+        started = time.perf_counter()
+        try:
+            found = session.call(step, step.verification, attempt=checkpoint.helper_attempts + 1)
+        except LeaseTaken:
+            raise
+        except FAILURES as error:
+            self._verify_later(step, error, time.perf_counter() - started)
+            return
+        checkpoint.helper_attempts = 0
+        happened = bool(found) if not step.has_output else found is not None
+        session.note_event("step.verified", step.name, happened=happened)
+        if happened:
+            output = step.dump(found) if step.has_output else None
+            self._settle(step, StepStatus.SUCCEEDED, output, time.perf_counter() - started)
+        else:
+            self._did_not_happen(step)
+
+    def _did_not_happen(self, step: AnyStep) -> None:
+        """The step is as if it had never been called; after a failure it is tried again, but not at once."""
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        if checkpoint.attempts >= step.options.retry.attempts:
+            checkpoint.error = checkpoint.error or _NOTHING_KNOWN
+            self._give_up(step, 0.0)
+            return
+        checkpoint.status = StepStatus.PENDING
+        if checkpoint.attempts:
+            delay = retry.backoff(step.options.retry, checkpoint.attempts)
+            session.note_step(step, StepStatus.WAITING, retry_in=delay)
+            session.note_event(
+                "step.retry_scheduled",
+                step.name,
+                attempt=checkpoint.attempts,
+                of=step.options.retry.attempts,
+                retry_in_seconds=round(delay, 2),
+            )
+            session.wait(WaitingReason.RETRY, step.name, step=step.name, wake_in=delay, error=checkpoint.error)
+
+    def _verify_later(self, step: AnyStep, error: BaseException, seconds: float) -> None:
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        checkpoint.helper_attempts += 1
+        decision = retry.verdict(error, step.options, checkpoint.helper_attempts)
+        if isinstance(decision, retry.GiveUp):
+            session.note_attempt(step, checkpoint.helper_attempts, error, kind="verify", seconds=seconds)
+            self._leave_uncertain(step)
+            return
+        delay = decision.delay
+        session.note_attempt(step, checkpoint.helper_attempts, error, kind="verify", seconds=seconds, retry_in=delay)
+        session.note_step(step, StepStatus.RUNNING, seconds=seconds, retry_in=delay)
+        session.note_event("step.retry_scheduled", step.name, verifying=True, retry_in_seconds=round(delay, 2))
+        reason, on = WaitingReason.RETRY, step.name
+        if isinstance(decision, retry.AwaitDependency):
+            reason, on = WaitingReason.DEPENDENCY, decision.name
+        session.wait(reason, on, step=step.name, wake_in=delay, error=checkpoint.error)
+
+    def _leave_uncertain(self, step: AnyStep) -> None:
+        """Nobody knows whether it happened, and it must not be done twice: a person decides."""
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        checkpoint.error = checkpoint.error or _NOTHING_KNOWN
+        session.note_step(step, StepStatus.UNCERTAIN)
+        session.note_event("step.uncertain", step.name, error=failure.brief(checkpoint.error))
+        session.release(Release(RunStatus.PAUSED, error=checkpoint.error, current_step=step.name))
+
+
+_NOTHING_KNOWN: dict[str, Any] = {
+    "type": "OutcomeUnknown",
+    "code": "outcome-unknown",
+    "message": "The worker died during the call; it is not known whether it had its effect.",
+    "context": {},
+    "chain": [],
+    "stack": [],
+}

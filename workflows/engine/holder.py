@@ -1,0 +1,123 @@
+"""This worker process: its identity, the run it holds, and the heartbeat that keeps the lease alive."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from uuid import UUID
+
+import psutil
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from workflows.engine import interrupt, store
+
+log = logging.getLogger(__name__)
+DEAF_SECONDS = 15.0  # a step that ignores its interruption for this long takes its worker process with it
+
+
+@dataclass(slots=True)
+class Held:
+    """The run in hand. ``deadline``: when the running step must be over (monotonic seconds), None between steps."""
+
+    run_id: UUID
+    fence: int
+    deadline: float | None = None
+
+
+@lru_cache(maxsize=2)
+def _identity(pid: int) -> str:
+    return f"{_place()}:{pid}:{psutil.Process(pid).create_time():.2f}"
+
+
+def _place() -> str:
+    try:
+        namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:
+        namespace = "-"
+    return f"{socket.gethostname()}:{namespace}"
+
+
+def identity() -> str:
+    """Return this process's name: host, process-id namespace, process id and start time, joined by ":"."""
+    return _identity(os.getpid())
+
+
+def is_known_dead(owner: str) -> bool:
+    """Tell whether ``owner`` was a process of this very host that no longer lives; False if that cannot be known."""
+    place, _, process = owner.rpartition(":")
+    place, _, pid = place.rpartition(":")
+    if place != _place() or not pid.isdigit():
+        return False
+    try:
+        found = psutil.Process(int(pid))
+        return f"{found.create_time():.2f}" != process or found.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False
+
+
+class Holder:
+    """Holds at most one run at a time: steps run in the process's main thread."""
+
+    def __init__(self) -> None:
+        self._held: Held | None = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def holding(self, run_id: UUID, fence: int) -> Iterator[Held]:
+        """Keep the lease on this run alive (if the heartbeat runs) for the length of a ``with`` block."""
+        held = Held(run_id, fence)
+        with self._lock:
+            self._held = held
+        try:
+            yield held
+        finally:
+            with self._lock:
+                self._held = None
+
+    def heartbeat(self, queues: list[str]) -> None:
+        """Say that this process lives, and renew the lease it holds, for ever. The body of a daemon thread."""
+        while True:
+            try:
+                self.beat_once(queues)
+            except DatabaseError as exc:
+                # Without the database nothing can be checkpointed either; the fencing token settles who goes on.
+                log.warning("The heartbeat cannot reach the database: %s", exc)
+                connection.close()
+            time.sleep(store.RENEW_SECONDS)
+
+    def beat_once(self, queues: list[str]) -> None:
+        """Renew once, and interrupt the step if its run was taken over."""
+        store.beat(identity(), "worker", queues)
+        held = self._held
+        if held is None:
+            return
+        if held.deadline is not None and time.monotonic() > held.deadline + DEAF_SECONDS:
+            log.critical("A step ignored its time limit for %g s; this worker process ends itself.", DEAF_SECONDS)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if not store.renew(held.run_id, held.fence):
+            with self._lock:
+                if self._held is held and held.deadline is not None:
+                    interrupt.take_lease_away()
+
+
+holder = Holder()
+_started_in = 0
+
+
+def start_heartbeat(queues: list[str]) -> None:
+    """Start the heartbeat thread of this process, once (also after a fork)."""
+    global _started_in
+    if _started_in != os.getpid():
+        _started_in = os.getpid()
+        threading.Thread(target=holder.heartbeat, args=(queues,), name="heartbeat", daemon=True).start()

@@ -1,0 +1,245 @@
+"""A claimed run in this worker's hands: what is to be written, and how an author's function is called."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+from django.db import connection, transaction
+from psycopg.pq import TransactionStatus
+
+from workflows import http
+from workflows.definition import registry
+from workflows.definition.context import StepContext
+from workflows.definition.step import Function
+from workflows.dependencies import guard
+from workflows.engine import crash_points, failure, store
+from workflows.engine.holder import Held, identity
+from workflows.engine.interrupt import StepTimedOut, time_limit
+from workflows.engine.plan import AnyStep, Checkpoint, Values
+from workflows.engine.state import Request, RunStatus, StepStatus, WaitingReason
+from workflows.engine.store import AttemptWrite, Claimed, EventWrite, Release, StepWrite, Writes
+from workflows.errors import DependencyUnavailable, RateLimited, TransientError
+
+FLUSH_SECONDS = 1.0  # PURE steps ride with the next commit, but not for longer than this
+# What says that the dependency did not do its part; anything else is an answer, if not the wanted one.
+_NOT_ITS_PART = (DependencyUnavailable, TransientError, StepTimedOut, OSError, httpx.HTTPError)
+
+
+class Session:
+    """Collects what a run's worker has to say and writes it, fenced, in as few statements as possible."""
+
+    def __init__(self, claimed: Claimed, definition: registry.Definition, held: Held) -> None:
+        self.claimed = claimed
+        self.definition = definition
+        self.order = definition.plan.order
+        self.positions = {step.name: position for position, step in enumerate(self.order)}
+        self.checkpoints = {line["step"]: _read_checkpoint(line) for line in claimed.steps}
+        self.values = Values(definition, claimed.input, self.checkpoints)
+        self.request = Request(claimed.request)
+        self.is_released = False
+        self.current_step = claimed.current_step
+        self._held = held
+        self._owner = identity()
+        self._pending = Writes()
+        self._written_at = time.monotonic()
+
+    # What is to be written --------------------------------------------------------------------------
+
+    def checkpoint_of(self, step: AnyStep) -> Checkpoint:
+        """Return the step's checkpoint; a new one for a step that was never reached."""
+        return self.checkpoints.setdefault(step.name, Checkpoint())
+
+    def note_step(
+        self,
+        step: AnyStep,
+        status: StepStatus,
+        *,
+        seconds: float | None = None,
+        retry_in: float | None = None,
+    ) -> None:
+        """Give the step a new status; it is written with the next flush or release."""
+        checkpoint = self.checkpoint_of(step)
+        checkpoint.status = status
+        self._pending.steps = [write for write in self._pending.steps if write.step != step.name]
+        self._pending.steps.append(
+            StepWrite(
+                step=step.name,
+                position=self.positions[step.name],
+                status=status,
+                attempts=checkpoint.attempts,
+                helper_attempts=checkpoint.helper_attempts,
+                generation=checkpoint.generation,
+                output=checkpoint.output,
+                error=checkpoint.error,
+                seconds=seconds,
+                retry_in=retry_in,
+                undone=status is StepStatus.COMPENSATED,
+            )
+        )
+
+    def note_event(self, kind: str, step: str = "", **data: Any) -> None:
+        """Add a line to the run's history; it is written with the next flush or release."""
+        self._pending.events.append(EventWrite(kind, step, data))
+
+    def note_attempt(
+        self,
+        step: AnyStep,
+        number: int,
+        error: BaseException,
+        *,
+        kind: str = "run",
+        seconds: float,
+        retry_in: float | None = None,
+    ) -> dict[str, Any]:
+        """Keep a try that did not succeed, and return its error as JSON."""
+        described = failure.describe_error(error)
+        self._pending.attempts.append(
+            AttemptWrite(step.name, number, kind, _outcome(error), described, seconds, retry_in)
+        )
+        return described
+
+    @property
+    def may_ride_along(self) -> bool:
+        """Whether what is pending may wait for the next step's commit."""
+        return time.monotonic() - self._written_at < FLUSH_SECONDS
+
+    def flush(self, next_step: str) -> None:
+        """Write what is pending in one statement, and learn whether a person asked for something.
+
+        :raises LeaseLost: if another worker has the run.
+        """
+        crash_points.reach("worker.before_checkpoint")
+        writes, self._pending = self._pending, Writes()
+        asked = store.checkpoint(self.claimed.run_id, self.claimed.fence, self._owner, writes, next_step)
+        self.request = Request(asked)
+        self.current_step = next_step
+        self._written_at = time.monotonic()
+
+    def release(self, how: Release) -> None:
+        """Write what is pending and let the run go, in one statement.
+
+        :raises LeaseLost: if another worker has the run.
+        """
+        crash_points.reach("worker.before_release")
+        writes, self._pending = self._pending, Writes()
+        store.release(self.claimed.run_id, self.claimed.fence, self._owner, writes, how)
+        self.is_released = True
+
+    def obey(self) -> None:
+        """Do what a person asked of the run while it was held."""
+        status = RunStatus.CANCELLED if self.request is Request.CANCEL else RunStatus.PAUSED
+        self.note_event(f"run.{status.value}", self.current_step, asked="while it ran")
+        self.release(Release(status, current_step=self.current_step))
+
+    def wait(self, reason: WaitingReason, on: str, *, step: str, wake_in: float | None, **how: Any) -> None:
+        """Let the run go until a time (a rollback stays a rollback while it waits)."""
+        status = self.claimed.status if self.claimed.status is RunStatus.ROLLING_BACK else RunStatus.WAITING
+        shown = reason if status is RunStatus.WAITING else WaitingReason.NONE
+        self.release(Release(status, shown, on, wake_in=wake_in, current_step=step, **how))
+
+    @contextmanager
+    def in_transaction(self) -> Iterator[None]:
+        """A transaction in which what is pending is written; if it fails, all that is pending stays so."""
+        pending, request, current = self._pending, self.request, self.current_step
+        self._pending = Writes(list(pending.steps), list(pending.events), list(pending.attempts))
+        try:
+            with transaction.atomic(durable=True):
+                yield
+        except BaseException:
+            self._pending, self.request, self.current_step, self.is_released = pending, request, current, False
+            _leave_interrupted_query()
+            raise
+
+    # Calling an author's functions --------------------------------------------------------------------
+
+    def call(self, step: AnyStep, function: Function, *, attempt: int, key_suffix: str = "") -> Any:
+        """Call a function of the step within the step's time limit, behind its dependency's breaker.
+
+        :raises DependencyUnavailable: if the breaker lets no call through.
+        :raises StepTimedOut: if the function took longer than the step's timeout.
+        """
+        dependency = step.options.calls
+        if dependency is None:
+            return self.call_unguarded(step, function, attempt=attempt, key_suffix=key_suffix)
+        permit = guard.permit(dependency.name, self._owner)
+        started = time.perf_counter()
+        error: BaseException | None = None
+        try:
+            return self.call_unguarded(step, function, attempt=attempt, key_suffix=key_suffix)
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            guard.report(
+                permit,
+                ok=not isinstance(error, _NOT_ITS_PART) or isinstance(error, RateLimited),
+                seconds=time.perf_counter() - started,
+                error=None if error is None else failure.brief(failure.describe_error(error)),
+            )
+
+    def call_unguarded(self, step: AnyStep, function: Function, *, attempt: int, key_suffix: str = "") -> Any:
+        """Call a function of the step within the step's time limit."""
+        context = self._context(step, attempt, key_suffix)
+        self._held.deadline = time.monotonic() + step.options.timeout
+        try:
+            with time_limit(step.options.timeout):
+                return function(self.values, context)
+        finally:
+            self._held.deadline = None
+
+    def _context(self, step: AnyStep, attempt: int, key_suffix: str) -> StepContext:
+        claimed = self.claimed
+        context = StepContext(
+            run_id=claimed.run_id,
+            workflow=claimed.workflow,
+            step=step.name,
+            attempt=attempt,
+            operation_key=f"{claimed.run_id}:{step.name}:{self.checkpoint_of(step).generation}{key_suffix}",
+            correlation_id=claimed.correlation_id,
+            started_by=claimed.started_by,
+            log=logging.getLogger(f"workflows.step.{claimed.workflow}.{step.name}"),
+        )
+        if step.options.calls:
+            context.open_client = _client_opener(step, context)
+        return context
+
+
+def _client_opener(step: AnyStep, context: StepContext) -> Callable[[], httpx.Client]:
+    dependency = step.options.calls
+    assert dependency is not None  # noqa: S101 - the caller has looked
+    return lambda: http.StepClient(
+        dependency,
+        timeout=step.options.timeout,
+        operation_key=context.operation_key,
+        correlation_id=context.correlation_id,
+        idempotent=step.options.idempotent,
+    )
+
+
+def _read_checkpoint(line: dict[str, Any]) -> Checkpoint:
+    return Checkpoint(
+        status=StepStatus(line["status"]),
+        attempts=line["attempts"],
+        helper_attempts=line["helper_attempts"],
+        generation=line["generation"],
+        output=line["output"],
+        error=line["error"],
+    )
+
+
+def _outcome(error: BaseException) -> str:
+    if isinstance(error, StepTimedOut) or isinstance(error.__cause__, httpx.TimeoutException):
+        return "timed_out"
+    return "unavailable" if isinstance(error, DependencyUnavailable) else "failed"
+
+
+def _leave_interrupted_query() -> None:
+    """Drop a connection that was interrupted in the middle of a query: it cannot be used any more."""
+    raw = connection.connection
+    if raw is not None and raw.info.transaction_status not in {TransactionStatus.IDLE, TransactionStatus.INTRANS}:
+        connection.close()

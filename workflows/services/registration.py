@@ -1,0 +1,86 @@
+"""Bringing the tables up to date with the workflows in the code."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from portal.core.actor import SYSTEM
+from portal.core.audit import record
+from portal.core.clock import now
+from portal.core.models import Team
+from workflows.definition import registry
+from workflows.definition.describe import describe, digest
+from workflows.dependencies.services import ensure_dependency
+from workflows.models import Workflow, WorkflowVersion
+
+
+def register_workflows() -> list[Workflow]:
+    """Write every workflow and version of the code to the tables, and retire those that are gone from it.
+
+    :raises DefinitionError: if a definition has a mistake.
+    """
+    registry.check_all()
+    rows = [ensure_workflow(definition) for definition in registry.registered()]
+    for definition in registry.every_version():
+        _ensure_version(definition)
+    gone = Workflow.objects.exclude(slug__in=[row.slug for row in rows]).filter(retired_at=None)
+    gone.update(retired_at=now())
+    return rows
+
+
+def registered_workflow(definition: registry.Definition) -> Workflow:
+    """Return the workflow's row as it is now, written first if it is new to the tables."""
+    row = Workflow.objects.select_related("team").filter(slug=definition.name).first()
+    if row is None or row.latest_version < definition.version:
+        row = ensure_workflow(definition)
+        _ensure_version(definition)
+    return row
+
+
+@transaction.atomic
+def ensure_workflow(definition: registry.Definition) -> Workflow:
+    """Return the workflow's row, made or brought up to date, with its team and dependencies."""
+    team, _ = Team.objects.get_or_create(
+        slug=definition.owner, defaults={"name": definition.owner.replace("-", " ").capitalize()}
+    )
+    declared = {
+        "title": definition.title,
+        "description": definition.description,
+        "team": team,
+        "tier": definition.tier,
+        "latest_version": definition.version,
+        "success_target": definition.objective.success,
+        "within": definition.objective.within,
+        "runbook": definition.runbook,
+        "retired_at": None,
+    }
+    row, _ = Workflow.objects.update_or_create(
+        slug=definition.name, defaults=declared, create_defaults=declared | {"registered_at": now()}
+    )
+    for dependency in definition.dependencies:
+        ensure_dependency(dependency)
+    return row
+
+
+@transaction.atomic
+def _ensure_version(definition: registry.Definition) -> None:
+    described = describe(definition)
+    sealed = digest(described)
+    workflow = Workflow.objects.get(slug=definition.name)
+    version, created = WorkflowVersion.objects.get_or_create(
+        workflow=workflow,
+        number=definition.version,
+        defaults={"definition": described, "digest": sealed, "first_seen_at": now()},
+    )
+    if created or version.digest == sealed:
+        return
+    before, version.definition, version.digest = version.digest, described, sealed
+    version.save(update_fields=["definition", "digest"])
+    record(
+        actor=SYSTEM,
+        action="workflows.version.change",
+        obj=workflow,
+        reason=f"Version {version.number} was changed in the code without a new number",
+        before={"digest": before},
+        after={"digest": sealed},
+    )

@@ -1,0 +1,143 @@
+"""Starting a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.db import transaction
+from pydantic import BaseModel, ValidationError
+
+from portal.core.access import authorise
+from portal.core.actor import Actor
+from portal.core.audit import record
+from portal.core.correlation import current_correlation_id, new_correlation_id
+from portal.core.errors import AlreadyExists, InvalidInput, NotFound
+from portal.core.ids import uuid7
+from portal.core.permissions import Permission
+from workflows import dispatch
+from workflows.definition import registry
+from workflows.engine import store
+from workflows.engine.state import RunStatus
+from workflows.models import Run
+from workflows.services.registration import registered_workflow
+
+MAX_KEY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run, and whether this call made it (False: its idempotency key was used before)."""
+
+    run: Run
+    created: bool
+
+
+def start_run(
+    *,
+    actor: Actor,
+    workflow: str,
+    input: Mapping[str, Any] | BaseModel,
+    idempotency_key: str | None = None,
+    correlation_id: str | None = None,
+    reason: str = "",
+) -> StartedRun:
+    """Start a run of the workflow's latest version, inside the caller's transaction if there is one.
+
+    The run is one row; a worker is told after the commit. If the broker is down the run is accepted all the
+    same, and the dispatcher sends it later. The same ``idempotency_key`` returns the first run.
+
+    :raises NotFound: if there is no such workflow, or none that the actor may see.
+    :raises Forbidden: if the actor may not start it.
+    :raises InvalidInput: with ``fields`` naming what is wrong with each.
+    :raises AlreadyExists: if the key was used with another input.
+    """
+    try:
+        definition = registry.find_latest(workflow)
+    except KeyError:
+        raise NotFound(f'There is no workflow "{workflow}".') from None
+    row = registered_workflow(definition)
+    authorise(actor, Permission.START_RUN, row)
+    data = _checked_input(definition, input)
+    key = _checked_key(idempotency_key)
+    values = _row_values(definition, data) | {
+        "id": uuid7(),
+        "workflow": row.pk,
+        "status": (RunStatus.SCHEDULED if row.paused_at else RunStatus.QUEUED).value,
+        "idempotency_key": key,
+        "correlation_id": correlation_id or current_correlation_id() or new_correlation_id(),
+        "started_by": actor.label[:200],
+        "event": json.dumps({"actor": actor.label, "reason": reason} if reason else {"actor": actor.label}),
+    }
+    with transaction.atomic():
+        created = store.insert_run(values)
+        if not created:
+            return StartedRun(_first_run(row.pk, key, data), created=False)
+        if actor.kind != "system":
+            record(
+                actor=actor,
+                action="workflows.run.start",
+                object_type="run",
+                object_id=str(values["id"]),
+                object_label=f"{definition.name} {values['id']}",
+                reason=reason,
+            )
+        if not row.paused_at:
+            dispatch.enqueue_run(values["id"], definition.queue)
+    return StartedRun(Run.objects.select_related("workflow__team").get(pk=values["id"]), created=True)
+
+
+def _checked_input(definition: registry.Definition, data: Mapping[str, Any] | BaseModel) -> dict[str, Any]:
+    """Return the input as plain JSON values."""
+    try:
+        model = definition.input_type.model_validate(data if isinstance(data, BaseModel) else dict(data))
+    except ValidationError as exc:
+        fields: dict[str, list[str]] = {}
+        for error in exc.errors(include_url=False, include_input=False, include_context=False):
+            fields.setdefault(".".join(str(part) for part in error["loc"]) or "input", []).append(error["msg"])
+        raise InvalidInput(f"The input of {definition.name} is not valid.", fields=fields) from exc
+    dumped: dict[str, Any] = model.model_dump(mode="json")
+    if "\\u0000" in json.dumps(dumped):
+        raise InvalidInput("The input holds a NUL character, which cannot be stored.")
+    return dumped
+
+
+def _checked_key(key: str | None) -> str | None:
+    if key is not None and not (0 < len(key) <= MAX_KEY and key.isprintable()):
+        message = f"An idempotency key has 1 to {MAX_KEY} printable characters."
+        raise InvalidInput(message, fields={"idempotency_key": [message]})
+    return key
+
+
+def _row_values(definition: registry.Definition, data: dict[str, Any]) -> dict[str, Any]:
+    impact = definition.impact
+    return {
+        "version": definition.version,
+        "input": json.dumps(data),
+        "customer_key": str(data.get(impact.customer) or "")[:120] if impact.customer else "",
+        "amount": _amount(data.get(impact.amount)) if impact.amount else None,
+        "currency": str(data.get(impact.currency) or "")[:3] if impact.currency else "",
+        "current_step": definition.plan.order[0].name,
+        "queue": definition.queue,
+        "within": definition.objective.within.total_seconds(),
+    }
+
+
+def _amount(value: Any) -> Decimal | None:
+    try:
+        return Decimal(str(value)).quantize(Decimal("0.01"))
+    except InvalidOperation:
+        return None
+
+
+def _first_run(workflow_id: int, key: str | None, data: dict[str, Any]) -> Run:
+    run = Run.objects.select_related("workflow__team").get(workflow_id=workflow_id, idempotency_key=key)
+    if run.input != data:
+        raise AlreadyExists(
+            "This idempotency key was used before, with another input. Use a new key for a new request.",
+            run_id=str(run.pk),
+        )
+    return run
