@@ -100,6 +100,11 @@ def seal(entry: AuditEntry, key: bytes) -> bytes:
     return hmac.digest(key, bytes(entry.previous_digest) + _canonical(entry), hashlib.sha256)
 
 
+def is_sealed(entry: AuditEntry) -> bool:
+    """Whether ``entry`` itself is as it was written; its place in the chain is not looked at."""
+    return _fits(entry, _keys())
+
+
 def verify_chain(*, after: AuditEntry | None = None, limit: int | None = None) -> ChainReport:
     """Check the chain's links and its head, from the first entry or from the one behind ``after``.
 
@@ -135,6 +140,8 @@ def check_and_note(*, expected: tuple[int, str] | None = None) -> ChainReport:
     if report.ok and expected and not _holds(*expected):
         problem = f"entry {expected[0]} is not the one that was published"
         report = ChainReport(False, report.entries, report.head_at, expected[0], problem)
+    if not report.ok:
+        log.error("audit_chain_broken", broken_at=report.broken_at, problem=report.problem)
     AuditHead.objects.filter(chain=CHAIN).update(
         verified_sequence=report.entries, verified_at=clock.now(), broken_at=report.broken_at
     )
@@ -151,9 +158,13 @@ def _misfit(entry: AuditEntry, sequence: int, previous: bytes, keys: list[bytes]
         return f"entry {sequence} is missing"
     if bytes(entry.previous_digest) != previous:
         return f"entry {sequence} does not follow the one before it"
-    if not any(hmac.compare_digest(seal(entry, key), bytes(entry.digest)) for key in keys):
+    if not _fits(entry, keys):
         return f"entry {sequence} was changed after it was written"
     return ""
+
+
+def _fits(entry: AuditEntry, keys: list[bytes]) -> bool:
+    return any(hmac.compare_digest(seal(entry, key), bytes(entry.digest)) for key in keys)
 
 
 def _some(entries: models.QuerySet[AuditEntry], limit: int | None) -> Iterable[AuditEntry]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from portal.web.views import guide, probes, search, settings
+from portal.web.views import audit, guide, probes, search, settings
 
 urlpatterns = [
     path("livez", probes.livez, name="livez"),
@@ -16,6 +16,10 @@ urlpatterns = [
     path("style/", guide.style_page, name="style"),
     path("style/_clock/", guide.style_clock, name="style-clock"),
     path("style/dialog/", guide.style_dialog, name="style-dialog"),
+    path("audit/", audit.audit_list, name="audit-list"),
+    path("audit/verify/", audit.audit_verify, name="audit-verify"),
+    path("audit/export/", audit.audit_export, name="audit-export"),
+    path("audit/<uuid:entry_id>/", audit.audit_detail, name="audit-entry"),
     path("preferences/theme/", settings.set_theme, name="set-theme"),
     path("preferences/zone/", settings.set_zone, name="set-zone"),
 ]

@@ -1,0 +1,1 @@
+"""Reads of the kernel's own tables, in fixed numbers of queries."""
