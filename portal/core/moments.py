@@ -21,19 +21,20 @@ def absolute_words(value: datetime, *, seconds: bool = False) -> str:
 
 
 def relative_words(value: datetime, now: datetime) -> str:
-    """Return how long ago, or in how long; beyond a day the absolute time."""
+    """Return how long ago, or in how long; beyond a day the absolute time. static/js/times.js says the same."""
     apart = now - value
     if abs(apart) >= DAY:
         return absolute_words(value)
     seconds = round(abs(apart).total_seconds())
     if seconds < 5:
         return "now"
-    if seconds < 60:
-        words = f"{seconds} s"
-    elif seconds < 3600:
-        words = f"{seconds // 60} min"
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    if hours >= 6 or (hours and not minutes):
+        words = f"{hours} h"
+    elif hours:
+        words = f"{hours} h {minutes} min"
     else:
-        words = f"{seconds // 3600} h {seconds % 3600 // 60} min" if seconds < 6 * 3600 else f"{seconds // 3600} h"
+        words = f"{minutes} min" if minutes else f"{seconds} s"
     return f"{words} ago" if apart > timedelta(0) else f"in {words}"
 
 

@@ -31,6 +31,17 @@ class SampleForm(forms.Form):
     urgent = forms.BooleanField(label="Send the receipt at once", required=False)
 
 
+class SampleReasonForm(forms.Form):
+    """What a danger dialog asks for."""
+
+    reason = forms.CharField(
+        label="Reason",
+        min_length=10,
+        help_text="At least 10 characters. Goes into the audit trail.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+
 def style_samples() -> dict[str, Any]:
     """Return the context of the style page."""
     now = clock.now()

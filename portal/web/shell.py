@@ -31,17 +31,18 @@ class Section:
     title: str
     icon: str
     permission: Permission | None = None
+    key: str = ""  # "g", then this letter, goes there
 
 
 SECTIONS: dict[str, tuple[Section, ...]] = {
-    "Now": (Section("landing", "Overview", "gauge", Permission.VIEW_RUN),),
+    "Now": (Section("landing", "Overview", "gauge", Permission.VIEW_RUN, "o"),),
     "Work": (
-        Section("workflow-list", "Workflows", "workflow", Permission.VIEW_WORKFLOW),
-        Section("run-list", "Runs", "activity", Permission.VIEW_RUN),
+        Section("workflow-list", "Workflows", "workflow", Permission.VIEW_WORKFLOW, "w"),
+        Section("run-list", "Runs", "activity", Permission.VIEW_RUN, "r"),
     ),
-    "Reliability": (Section("dependency-list", "Dependencies", "plug", Permission.VIEW_WORKFLOW),),
+    "Reliability": (Section("dependency-list", "Dependencies", "plug", Permission.VIEW_WORKFLOW, "d"),),
     "Trust": (
-        Section("audit-list", "Audit", "scroll-text", Permission.VIEW_AUDIT),
+        Section("audit-list", "Audit", "scroll-text", Permission.VIEW_AUDIT, "a"),
         Section("access", "Access", "users-round", Permission.VIEW_ACCESS),
     ),
     "Demo": (Section("sandbox", "Sandbox", "flask-conical", Permission.OPERATE_SANDBOX),),
@@ -59,6 +60,7 @@ class Item:
     title: str
     icon: str
     url: str
+    key: str = ""
     current: str = ""
     count: str = ""
     count_words: str = ""
@@ -172,6 +174,7 @@ class Shell:
             title=section.title,
             icon=section.icon,
             url=url,
+            key=section.key,
             current="page" if path == url else "true" if inside else "",
             count=count,
             count_words="failed in the last 24 hours" if count else "",

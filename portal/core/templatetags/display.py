@@ -10,7 +10,7 @@ from typing import Any
 from django import template
 from django.forms import BoundField
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from portal.core import charts, clock, moments
 from portal.core.durations import duration_words
@@ -28,20 +28,27 @@ def icon(name: str, extra: str = "") -> SafeString:
     )
 
 
-@register.inclusion_tag("components/moment.html")
-def moment(value: datetime | None, form: str = "relative", quiet: bool = False) -> dict[str, Any]:
+@register.simple_tag
+def moment(value: datetime | None, form: str = "relative", quiet: bool = False) -> SafeString | str:
     """Show a time. ``form``: relative (absolute beyond a day), absolute, or precise (with seconds).
 
     ``quiet=True`` leaves it out of the tab order, for times that stand a second time elsewhere on the page.
     """
     if value is None:
-        return {"value": None}
+        return NOTHING
     words = {
         "relative": lambda: moments.relative_words(value, clock.now()),
         "absolute": lambda: moments.absolute_words(value),
         "precise": lambda: moments.absolute_words(value, seconds=True),
     }[form]()
-    return {"value": value.isoformat(), "words": words, "full": moments.full_words(value), "quiet": quiet}
+    return format_html(
+        '<time datetime="{}" data-tip="{}"{}{}>{}</time>',
+        value.isoformat(),
+        moments.full_words(value),
+        mark_safe(" data-relative") if form == "relative" else "",
+        "" if quiet else mark_safe(' tabindex="0"'),
+        words,
+    )
 
 
 @register.filter
