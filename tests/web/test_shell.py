@@ -32,6 +32,12 @@ def test_theme_and_zone_stay_with_the_account(personas: Personas) -> None:
     assert "JST (UTC+09:00)" in page
 
 
+@pytest.mark.parametrize(("address", "field"), [("theme", "theme"), ("zone", "zone")])
+def test_a_preference_that_does_not_exist_is_refused(personas: Personas, address: str, field: str) -> None:
+    answer = personas.client("viewer").post(f"/preferences/{address}/", {field: "Mars/Olympus"})
+    assert answer.status_code == 422
+
+
 def test_going_back_never_leaves_this_site(personas: Personas) -> None:
     client = personas.client("viewer")
     answer = client.post("/preferences/theme/", {"theme": "dark"}, headers={"Referer": "https://evil.example/"})
