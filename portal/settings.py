@@ -36,7 +36,6 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "rest_framework",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "django_filters",
     "django_htmx",
     "guardian",
@@ -205,7 +204,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["portal.core.parsers.StrictJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "portal.core.parsers.AlwaysJson",
+    "DEFAULT_SCHEMA_CLASS": "portal.core.openapi.Schema",
     "EXCEPTION_HANDLER": "portal.core.api.problem_response",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -215,6 +215,11 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "ENUM_NAME_OVERRIDES": {
+        "RunStatus": "workflows.engine.state.RunStatus",
+        "WaitingReason": "workflows.engine.state.WaitingReason",
+        "StepStatus": "workflows.engine.state.StepStatus",
+    },
 }
 
 CELERY_BROKER_URL = ENV.REDIS_URL

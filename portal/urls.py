@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("portal.web.urls")),
     path("dependencies/", include("workflows.dependencies.urls")),
+    path("api/v1/", include("portal.web.api_urls")),
 ]
 
 handler400 = "portal.core.error_pages.bad_request"

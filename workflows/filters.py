@@ -10,6 +10,7 @@ from django import forms
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 
 from portal.core import clock
 from portal.core.access import within_reach
@@ -70,6 +71,11 @@ class LocalDateTimeInput(forms.DateTimeInput):
         super().__init__(format="%Y-%m-%dT%H:%M")
 
 
+@extend_schema_field({"type": "array", "items": {"type": "string"}})
+class WorkflowChoice(django_filters.ModelMultipleChoiceFilter):
+    """Workflows by their slugs."""
+
+
 class RunFilter(django_filters.FilterSet):
     """Filters for runs. Times mean the end of a finished run and the start of any other."""
 
@@ -82,7 +88,7 @@ class RunFilter(django_filters.FilterSet):
         field_name="status",
         choices=[(s.value, s.value.replace("_", " ").capitalize()) for s in RunStatus],
     )
-    workflow = django_filters.ModelMultipleChoiceFilter(
+    workflow = WorkflowChoice(
         label="Workflow", field_name="workflow__slug", to_field_name="slug", queryset=_visible_workflows
     )
     team = django_filters.CharFilter(label="Owner", field_name="workflow__team__slug")

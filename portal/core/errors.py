@@ -79,11 +79,10 @@ class AlreadyExists(Conflict):
     code = "already-exists"
 
 
-class IdempotencyKeyReused(PortalError):
-    """This Idempotency-Key was used for another request."""
+class IdempotencyKeyReused(Conflict):
+    """This Idempotency-Key was used for another request. Use a new key for a new request."""
 
     code = "idempotency-key-reused"
-    http_status = 422
 
 
 class LeaseLost(Conflict):

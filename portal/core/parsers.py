@@ -1,4 +1,4 @@
-"""JSON as the API takes it: nothing that PostgreSQL cannot keep, and nothing endless."""
+"""JSON in and out of the API. In: nothing that PostgreSQL cannot keep, and nothing endless."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import IO, Any
 
 from django.conf import settings
 from rest_framework.exceptions import APIException, ParseError
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
 
 MAX_DEPTH = 50
 
@@ -70,3 +72,11 @@ def _check_text(text: str) -> None:
         raise ParseError("A text holds half a surrogate pair.") from exc
     if "\0" in text:
         raise ParseError("A text holds the character U+0000.")
+
+
+class AlwaysJson(DefaultContentNegotiation):
+    """Answers JSON whatever the ``Accept`` header says; there is nothing else (RFC 9110, 12.5.1 allows it)."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        """Return the first renderer."""
+        return renderers[0], renderers[0].media_type

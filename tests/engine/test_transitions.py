@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -22,7 +23,8 @@ from workflows.engine.state import (
     step_may_become,
 )
 
-Table = Mapping[StrEnum, frozenset[StrEnum]]
+Table = Mapping[Any, frozenset[Any]]
+S = TypeVar("S", RunStatus, StepStatus)
 # What a person's command can put a run into; everything else is set by the engine.
 COMMANDED = {RunStatus.QUEUED, RunStatus.ROLLING_BACK, RunStatus.CANCELLED}
 TABLES = [
@@ -31,7 +33,7 @@ TABLES = [
 ]
 
 
-def reachable(table: Table, start: StrEnum) -> set[StrEnum]:
+def reachable(table: Mapping[S, frozenset[S]], start: S) -> set[S]:
     """Return every state that ``start`` can lead to, itself included."""
     seen, ahead = {start}, [start]
     while ahead:

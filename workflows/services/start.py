@@ -15,7 +15,7 @@ from portal.core.access import authorise
 from portal.core.actor import Actor
 from portal.core.audit import record
 from portal.core.correlation import current_correlation_id, new_correlation_id
-from portal.core.errors import AlreadyExists, InvalidInput, NotFound
+from portal.core.errors import IdempotencyKeyReused, InvalidInput, NotFound
 from portal.core.ids import uuid7
 from portal.core.permissions import Permission
 from workflows import dispatch
@@ -53,7 +53,7 @@ def start_run(
     :raises NotFound: if there is no such workflow, or none that the actor may see.
     :raises Forbidden: if the actor may not start it.
     :raises InvalidInput: with ``fields`` naming what is wrong with each.
-    :raises AlreadyExists: if the key was used with another input.
+    :raises IdempotencyKeyReused: if the key was used with another input.
     """
     try:
         definition = registry.find_latest(workflow)
@@ -136,7 +136,7 @@ def _amount(value: Any) -> Decimal | None:
 def _first_run(workflow_id: int, key: str | None, data: dict[str, Any]) -> Run:
     run = Run.objects.select_related("workflow__team").get(workflow_id=workflow_id, idempotency_key=key)
     if run.input != data:
-        raise AlreadyExists(
+        raise IdempotencyKeyReused(
             "This idempotency key was used before, with another input. Use a new key for a new request.",
             run_id=str(run.pk),
         )

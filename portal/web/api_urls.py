@@ -1,0 +1,15 @@
+"""The API, below /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import include, path, re_path
+
+from portal.web import api
+
+urlpatterns = [
+    path("schema/", api.SchemaView.as_view(), name="api-schema"),
+    path("docs/", api.reference, name="api-reference"),
+    path("audit/", api.AuditList.as_view(), name="api-audit-list"),
+    path("", include("workflows.api.urls")),
+    re_path(r"^(?P<rest>.*)$", api.no_such_address),
+]

@@ -1,0 +1,25 @@
+"""The API's addresses of workflows, runs and dependencies, below /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from workflows.api import commands, views
+
+urlpatterns = [
+    path("workflows/", views.WorkflowList.as_view(), name="api-workflow-list"),
+    path("workflows/<slug:slug>/", views.WorkflowDetail.as_view(), name="api-workflow-detail"),
+    path("workflows/<slug:slug>/runs/", commands.RunStart.as_view(), name="api-run-start"),
+    path("runs/", views.RunList.as_view(), name="api-run-list"),
+    path("runs/<uuid:run_id>/", views.RunDetail.as_view(), name="api-run-detail"),
+    path("runs/<uuid:run_id>/events/", views.RunEventList.as_view(), name="api-run-events"),
+    path("runs/<uuid:run_id>/rollback-preview/", views.RollbackPreview.as_view(), name="api-run-rollback-preview"),
+    path("runs/<uuid:run_id>/resume/", commands.Resume.as_view(), name="api-run-resume"),
+    path("runs/<uuid:run_id>/retry/", commands.Retry.as_view(), name="api-run-retry"),
+    path("runs/<uuid:run_id>/skip/", commands.Skip.as_view(), name="api-run-skip"),
+    path("runs/<uuid:run_id>/decide/", commands.Decide.as_view(), name="api-run-decide"),
+    path("runs/<uuid:run_id>/pause/", commands.Pause.as_view(), name="api-run-pause"),
+    path("runs/<uuid:run_id>/cancel/", commands.Cancel.as_view(), name="api-run-cancel"),
+    path("runs/<uuid:run_id>/rollback/", commands.Rollback.as_view(), name="api-run-rollback"),
+    path("dependencies/", views.DependencyList.as_view(), name="api-dependency-list"),
+]
