@@ -18,19 +18,6 @@ CHARGE = {"amount": "120.00", "currency": "EUR", "invoice": "INV-1", "card_token
 PAYOUT = {"reference": "P-1", "amount": "80.50", "currency": "EUR", "account": "DE02120300000000202051"}
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _well_again(sandbox: RunningSandbox) -> Iterator[None]:
-    yield
-    for service in ("payments", "banking", "mail"):
-        sandbox.client.set_fault(service)
-
-
 @pytest.fixture
 def http(sandbox: RunningSandbox) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=sandbox.client.url, timeout=5, trust_env=False) as client:
@@ -188,13 +175,24 @@ def test_records_and_faults_survive_kill_minus_nine(tmp_path: Path) -> None:
         assert http.post(url, json=CHARGE, headers={"Idempotency-Key": "k49"}).status_code == 200
 
 
-def test_one_key_sent_by_many_at_once_has_one_effect(sandbox: RunningSandbox) -> None:
-    def send(_: int) -> str:
-        with httpx.Client(base_url=sandbox.client.url, trust_env=False) as http:
-            return str(charge(http, "crowd").json()["id"])
+def test_records_of_the_past_are_taken_in_once(sandbox: RunningSandbox, http: httpx.Client) -> None:
+    past = {
+        "id": "ch_past",
+        "collection": "charges",
+        "operation_key": "past",
+        "once_key": "past",
+        "body": {"amount": "5.00", "currency": "EUR"},
+        "made_at": "2026-01-01T00:00:00+00:00",
+    }
+    assert [sandbox.client.add_history([past]) for _ in range(2)] == [1, 0]
+    assert sandbox.client.records("charges").by_key["past"] == (1, 1)
+    assert http.post("/payments/charges/ch_past/refunds").status_code == 201
+    assert http.post("/_records", json={"records": [{"id": "x"}]}).status_code == 422
 
+
+def test_one_key_sent_by_many_at_once_has_one_effect(sandbox: RunningSandbox, http: httpx.Client) -> None:
     with ThreadPoolExecutor(16) as pool:
-        ids = set(pool.map(send, range(64)))
+        ids = {answer.json()["id"] for answer in pool.map(lambda _: charge(http, "crowd"), range(64))}
     assert len(ids) == 1
     assert sandbox.client.records("charges").by_key["crowd"] == (64, 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,11 @@ class SandboxClient:
     def set_fault(self, service: str, mode: str = "ok", **options: object) -> None:
         """Switch a service: ok, down, slow, rate_limited or half_response; options as in ``faults.Fault``."""
         self._http.put(f"/_faults/{service}", json={"mode": mode, **options}).raise_for_status()
+
+    def add_history(self, records: Sequence[Mapping[str, Any]]) -> int:
+        """Hand over records of the past (fields of ``store.PastRecord``); returns how many were new."""
+        answer = self._http.post("/_records", json={"records": records}).raise_for_status().json()
+        return int(answer["added"])
 
     def records(self, collection: str, *, limit: int = 100_000) -> Effects:
         """Return what charges, refunds, payouts, recalls or receipts hold, newest first."""

@@ -18,7 +18,7 @@ from portal.demo.sandbox.services import route
 from portal.demo.sandbox.store import Store
 
 logger = logging.getLogger("sandbox")
-MAX_BODY = 100_000
+MAX_BODY = 1_000_000
 
 
 class Dropped(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 from portal.demo.sandbox.messages import JsonObject, Problem, Reply, Request
-from portal.demo.sandbox.store import Record, Store
+from portal.demo.sandbox.store import PastRecord, Record, Store
 
 COLLECTIONS = {
     "charges": "payments",
@@ -26,19 +26,24 @@ def charge(store: Store, request: Request) -> Reply:
     if key:
         store.count_request("charges", key)
     body = request.json()
-    made: JsonObject = {
-        "amount": _amount(body),
-        "currency": _currency(body),
-        "invoice": _text(body, "invoice"),
-        "card": "•••• " + _text(body, "card_token")[-4:],
-        "status": "captured",
-    }
+    made = charge_record(body)
     if str(body["card_token"]).startswith("tok_declined"):
         raise Problem(402, "card-declined", "The card was declined by its issuer.")
     record, new = store.add("charges", key, made, prefix="ch", once_key=key or None)
     if not new and record.body != made:
         raise Problem(422, "idempotency-key-reused", "This Idempotency-Key came before with another request.")
     return _made(record, new)
+
+
+def charge_record(body: JsonObject) -> JsonObject:
+    """Return what is kept of a charge that was asked for with ``body``: never the card's token."""
+    return {
+        "amount": _amount(body),
+        "currency": _currency(body),
+        "invoice": _text(body, "invoice"),
+        "card": "•••• " + _text(body, "card_token")[-4:],
+        "status": "captured",
+    }
 
 
 def refund(store: Store, request: Request) -> Reply:
@@ -60,24 +65,30 @@ def pay_out(store: Store, request: Request) -> Reply:
     body = request.json()
     reference = _text(body, "reference")
     store.count_request("payouts", reference)
-    made: JsonObject = {
-        "reference": reference,
-        "amount": _amount(body),
-        "currency": _currency(body),
-        "account": _text(body, "account"),
-        "status": "sent",
-    }
+    made = payout_record(body)
     if str(made["account"]).startswith("CLOSED"):
         raise Problem(422, "account-closed", "The account of the payee is closed.")
     return _made(*store.add("payouts", reference, made, prefix="po", once_key=None))
 
 
+def payout_record(body: JsonObject) -> JsonObject:
+    """Return what is kept of a payout that was asked for with ``body``."""
+    return {
+        "reference": _text(body, "reference"),
+        "amount": _amount(body),
+        "currency": _currency(body),
+        "account": _text(body, "account"),
+        "status": "sent",
+    }
+
+
 def recall(store: Store, request: Request) -> Reply:
     """Call a payout back; a payout has one recall at most."""
     paid = _existing(store, "payouts", request.path[2])
-    store.count_request("recalls", paid.operation_key)
+    key = request.headers.get("idempotency-key") or f"recall of {paid.id}"
+    store.count_request("recalls", key)
     body: JsonObject = {"payout": paid.id, "amount": paid.body["amount"], "currency": paid.body["currency"]}
-    return _made(*store.add("recalls", paid.operation_key, body, prefix="rc", once_key=paid.id))
+    return _made(*store.add("recalls", key, body, prefix="rc", once_key=paid.id))
 
 
 def find_payouts(store: Store, request: Request) -> Reply:
@@ -112,6 +123,18 @@ def list_records(store: Store, request: Request) -> Reply:
     return Reply(200, body)
 
 
+def add_history(store: Store, request: Request) -> Reply:
+    """Take in records of a past that did not happen here (the demo's history). Known ids are left as they are."""
+    lines = request.json().get("records")
+    if not isinstance(lines, list):
+        raise _invalid("records", "must be a list")
+    try:
+        records = [PastRecord(**line) for line in lines]
+    except TypeError as exc:
+        raise _invalid("records", "must have the fields of a record each") from exc
+    return Reply(200, {"added": store.add_past(records)})
+
+
 ROUTES: dict[tuple[str, ...], Route] = {
     ("POST", "payments", "charges"): charge,
     ("GET", "payments", "charges"): find_charges,
@@ -121,6 +144,7 @@ ROUTES: dict[tuple[str, ...], Route] = {
     ("POST", "banking", "payouts", "*", "recalls"): recall,
     ("POST", "mail", "receipts"): send_receipt,
     ("GET", "_records", "*"): list_records,
+    ("POST", "_records"): add_history,
 }
 
 

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +23,11 @@ CREATE TABLE IF NOT EXISTS record (
     operation_key TEXT NOT NULL, once_key TEXT, body TEXT NOT NULL, made_at TEXT NOT NULL,
     UNIQUE (collection, once_key));
 CREATE INDEX IF NOT EXISTS record_by_key ON record (collection, operation_key);
+CREATE INDEX IF NOT EXISTS record_by_time ON record (collection, made_at);
 CREATE TABLE IF NOT EXISTS received (
     collection TEXT NOT NULL, operation_key TEXT NOT NULL, requests INTEGER NOT NULL, last_at TEXT NOT NULL,
     PRIMARY KEY (collection, operation_key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS received_by_time ON received (collection, last_at);
 CREATE TABLE IF NOT EXISTS fault (service TEXT PRIMARY KEY, body TEXT NOT NULL);
 """
 
@@ -42,6 +44,18 @@ class Record:
     def as_json(self) -> JsonObject:
         """Return the record as it is sent."""
         return {"id": self.id, "operation_key": self.operation_key, **self.body, "made_at": self.made_at}
+
+
+@dataclass(frozen=True, slots=True)
+class PastRecord:
+    """A record that was made elsewhere, with its id and time."""
+
+    id: str
+    collection: str
+    operation_key: str
+    once_key: str | None
+    body: JsonObject
+    made_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,32 @@ class Store:
                 return record, True
             return self._select("collection = ? AND once_key = ?", (collection, once_key))[0], False
 
+    def add_past(self, records: Sequence[PastRecord]) -> int:
+        """Keep records of the past, one request each, and return how many were not known before."""
+        added = 0
+        with self._lock, self._db:
+            self._db.execute("BEGIN")
+            for past in records:
+                cursor = self._db.execute(
+                    "INSERT OR IGNORE INTO record (id, collection, operation_key, once_key, body, made_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        past.id,
+                        past.collection,
+                        past.operation_key,
+                        past.once_key,
+                        json.dumps(past.body),
+                        past.made_at,
+                    ),
+                )
+                if cursor.rowcount:
+                    added += 1
+                    self._db.execute(
+                        "INSERT INTO received VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE SET requests = requests + 1",
+                        (past.collection, past.operation_key, past.made_at),
+                    )
+        return added
+
     def find(self, collection: str, record_id: str) -> Record | None:
         """Return one record by its id."""
         with self._lock:
@@ -108,7 +148,7 @@ class Store:
     def latest(self, collection: str, limit: int) -> list[Record]:
         """Return the newest records, newest first."""
         with self._lock:
-            return self._select("collection = ?", (collection,), f"number DESC LIMIT {int(limit)}")
+            return self._select("collection = ?", (collection,), f"made_at DESC LIMIT {int(limit)}")
 
     def total(self, collection: str) -> tuple[int, int, int]:
         """Return the numbers of requests, of effects, and of operation keys with more than one effect."""
