@@ -201,7 +201,7 @@ def post_to_ledger(invoice: Invoice, charge: Charge, ctx: StepContext) -> Bookin
 @post_to_ledger.compensate
 def reverse_posting(post_to_ledger: Booking, ctx: StepContext) -> None:
     """Book the mirror image; the ledger itself is never changed."""
-    reverse_entry(entry_id=post_to_ledger.entry_id, operation_key=f"{ctx.operation_key}:reversal")
+    reverse_entry(entry_id=post_to_ledger.entry_id, operation_key=ctx.operation_key)
 
 
 @settle_invoice.step(
@@ -337,7 +337,7 @@ def reserve_funds(partner_share: PartnerShare, calculate_share: Share, ctx: Step
 @reserve_funds.compensate
 def release_funds(reserve_funds: Booking, ctx: StepContext) -> None:
     """Free the reserved amount again."""
-    reverse_entry(entry_id=reserve_funds.entry_id, operation_key=f"{ctx.operation_key}:reversal")
+    reverse_entry(entry_id=reserve_funds.entry_id, operation_key=ctx.operation_key)
 
 
 @partner_payout.step(
@@ -393,7 +393,7 @@ def book_payout(partner_share: PartnerShare, send_payout: Payout, ctx: StepConte
 @book_payout.compensate
 def reverse_payout(book_payout: Booking, ctx: StepContext) -> None:
     """Book the mirror image of the payment."""
-    reverse_entry(entry_id=book_payout.entry_id, operation_key=f"{ctx.operation_key}:reversal")
+    reverse_entry(entry_id=book_payout.entry_id, operation_key=ctx.operation_key)
 
 
 @partner_payout.step(

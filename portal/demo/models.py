@@ -49,3 +49,20 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.debit} {self.amount} {self.currency} {self.credit}"
+
+
+class PastRecord(models.Model):
+    """Something that the generated history says the outside world did, kept until the sandbox has been told."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    collection = models.CharField(max_length=20)
+    operation_key = models.CharField(max_length=200)
+    once_key = models.CharField(max_length=200, null=True)  # noqa: DJ001 - NULL: may be repeated
+    body = models.JSONField()
+    made_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.collection} {self.id}"

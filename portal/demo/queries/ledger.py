@@ -1,4 +1,4 @@
-"""Reads of the demo: the ledger's balances."""
+"""What stands in the ledger."""
 
 from __future__ import annotations
 

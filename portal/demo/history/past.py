@@ -1,0 +1,148 @@
+"""The whole past: which scene is played when. The same seed and the same moment give the same past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from functools import partial
+from random import Random
+
+from portal.demo import flows
+from portal.demo.cast import CLOSED_ACCOUNT, DECLINED_CARD, some_invoice, some_share
+from portal.demo.history import payout, settle
+from portal.demo.history.payout import PayoutStory
+from portal.demo.history.rhythm import arrivals
+from portal.demo.history.settle import Settlement
+from portal.demo.history.story import Rows
+from portal.demo.people import OLGA, SAM
+from workflows.models import Workflow
+
+DAYS = 30
+INVOICES_PER_DAY = 150
+SHARES_PER_DAY = 9
+SEED = 20
+BILLING = "Billing system"
+# Nothing of the ordinary past ends later than this before now; the open cases are placed by hand.
+QUIET = timedelta(hours=9)
+
+SettleScene = Callable[[Settlement], None]
+PayoutScene = Callable[[PayoutStory], None]
+
+_SETTLE: Sequence[tuple[SettleScene, float]] = (
+    (settle.go_well, 951),
+    (settle.be_slow, 14),
+    (settle.be_retried, 19),
+    (settle.degrade, 5),
+    (settle.be_cancelled, 7),
+    (settle.be_rolled_back, 4),
+)
+_PAYOUT: Sequence[tuple[PayoutScene, float]] = (
+    (payout.go_well, 92),
+    (payout.wait_for_the_bank, 5),
+    (payout.be_released, 3),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """The gateway's bad hour, nine days ago."""
+
+    begins: datetime
+    breaker_opens: datetime
+    well_again: datetime
+    repaired: datetime
+
+    @classmethod
+    def before(cls, now: datetime) -> Outage:
+        """Return the outage that lies nine days before ``now``, in the early afternoon."""
+        begins = (now - timedelta(days=9)).replace(hour=13, minute=40, second=0, microsecond=0)
+        minutes = (timedelta(minutes=n) for n in (3, 46, 61))
+        return cls(begins, *(begins + after for after in minutes))
+
+
+class Past:
+    """Tells the stories of thirty days."""
+
+    def __init__(self, now: datetime, workflows: Mapping[str, Workflow], *, days: int = DAYS) -> None:
+        self.now, self.days = now, days
+        self.start = (now - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
+        self.outage = Outage.before(now)
+        self._workflows = workflows
+        self._rng = Random(SEED)  # noqa: S311 - plausible, not secret
+        self._numbers = iter(range(1, 100_000))
+
+    def tell(self) -> Rows:
+        """Return the rows of all stories."""
+        rows = Rows()
+        for story in (*self._settlements(), *self._batch_in_the_outage(), *self._payouts(), *self._open_cases()):
+            told = story.told()
+            for field in fields(Rows):
+                getattr(rows, field.name).extend(getattr(told, field.name))
+        return rows
+
+    def _settlements(self) -> Iterator[Settlement]:
+        scenes, weights = zip(*_SETTLE, strict=True)
+        end = self.now - QUIET
+        for at in arrivals(self._rng, self.start, end, per_day=INVOICES_PER_DAY):
+            scene = self._rng.choices(scenes, weights)[0]
+            if self.outage.begins <= at < self.outage.well_again:
+                scene = self._scene_of_outage(at)
+            card = DECLINED_CARD if scene is settle.be_cancelled else ""
+            yield self._settlement(at, scene, card=card, by=self._rng.choice((BILLING,) * 9 + (SAM.label,)))
+        for at in arrivals(self._rng, end, self.now - timedelta(minutes=4), per_day=INVOICES_PER_DAY):
+            yield self._settlement(at, settle.go_well, by=BILLING)
+
+    def _batch_in_the_outage(self) -> Iterator[Settlement]:
+        for number in range(70):
+            at = self.outage.begins + timedelta(seconds=4 * number + self._rng.uniform(0, 3))
+            yield self._settlement(at, self._scene_of_outage(at), by=BILLING)
+
+    def _scene_of_outage(self, at: datetime) -> SettleScene:
+        if at < self.outage.breaker_opens and self._rng.random() < 0.5:
+            return partial(settle.fail_in_the_outage, resumed_at=self.outage.repaired)
+        return partial(
+            settle.wait_out_the_outage,
+            breaker_opens=self.outage.breaker_opens,
+            well_again=self.outage.well_again,
+        )
+
+    def _payouts(self) -> Iterator[PayoutStory]:
+        scenes, weights = zip(*_PAYOUT, strict=True)
+        for at in arrivals(self._rng, self.start, self.now - QUIET, per_day=SHARES_PER_DAY):
+            scene = self._rng.choices(scenes, weights)[0]
+            yield self._payout(at, scene, account=CLOSED_ACCOUNT if scene is payout.be_released else "")
+
+    def _open_cases(self) -> Iterator[Settlement | PayoutStory]:
+        """Yield what waits for a person now. Every one can really be repaired."""
+
+        def ago(minutes: float) -> datetime:
+            return self.now - timedelta(minutes=minutes)
+
+        yield self._settlement(ago(26 * 60), settle.exceed_the_limit, by=SAM.label, amount="64250.00")
+        yield self._settlement(ago(305), settle.be_declined, card=DECLINED_CARD)
+        yield self._settlement(ago(241), settle.be_paused)
+        yield self._settlement(ago(131), settle.run_out_of_tries)
+        yield self._settlement(ago(127), settle.lose_the_answers)
+        yield self._settlement(ago(36), settle.degrade)
+        yield self._payout(ago(187), payout.hit_a_closed_account, account=CLOSED_ACCOUNT)
+        yield self._payout(ago(82), partial(payout.become_uncertain, paid=False))
+        yield self._payout(ago(51), partial(payout.become_uncertain, paid=True))
+
+    def _settlement(
+        self, at: datetime, scene: SettleScene, *, card: str = "", by: str = BILLING, amount: str = ""
+    ) -> Settlement:
+        invoice = some_invoice(self._rng, next(self._numbers), at, card=card)
+        if amount:
+            invoice = flows.Invoice.model_validate(invoice.model_dump() | {"amount": amount})
+        workflow = self._workflows[flows.settle_invoice.name]
+        story = Settlement(workflow, flows.settle_invoice, invoice, at, self._rng, by)
+        scene(story)
+        return story
+
+    def _payout(self, at: datetime, scene: PayoutScene, *, account: str = "") -> PayoutStory:
+        share = some_share(self._rng, at, account=account)
+        workflow = self._workflows[flows.partner_payout.name]
+        story = PayoutStory(workflow, flows.partner_payout, share, at, self._rng, OLGA.label)
+        scene(story)
+        return story

@@ -1,0 +1,92 @@
+"""The sandbox's services and how each can misbehave, in words: what happens, and what to watch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from portal.demo import flows
+from portal.demo.sandbox.faults import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service of the sandbox and the dependency that flows know it as."""
+
+    slug: str
+    title: str
+    about: str
+    dependency: str
+    timeout_seconds: float
+
+
+SERVICES = {
+    service.slug: service
+    for service in (
+        Service(
+            "payments",
+            "Payments gateway",
+            "Charges cards. Knows a repeated request by its idempotency key.",
+            flows.payments.name,
+            flows.payments.timeout,
+        ),
+        Service(
+            "banking",
+            "Partner bank",
+            "Pays out. Does not know a repeated request: asked twice, it pays twice.",
+            flows.banking.name,
+            flows.banking.timeout,
+        ),
+        Service(
+            "mail",
+            "Mail",
+            "Sends receipts and advices. Runs can do without it.",
+            flows.mail.name,
+            flows.mail.timeout,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """A mode as the page shows it. ``state`` is one of the seven; ``seconds`` the delay of a slow service."""
+
+    mode: Mode
+    label: str
+    state: str
+    happens: str
+    seconds: float = 30.0
+
+
+BEHAVIOURS = {
+    behaviour.mode: behaviour
+    for behaviour in (
+        Behaviour(Mode.OK, "Well", "ok", "Answers as it should."),
+        Behaviour(Mode.DOWN, "Down", "failed", "Refuses every request at once (503) and does no work."),
+        Behaviour(Mode.SLOW, "Slow", "degraded", "Does the work at once, but answers 30 s later."),
+        Behaviour(
+            Mode.RATE_LIMITED, "Limited", "degraded", "Refuses every request: too many, come back in 5 s (429)."
+        ),
+        Behaviour(Mode.HALF_RESPONSE, "Cut off", "degraded", "Does the work, then breaks off its answer."),
+    )
+}
+
+
+def what_to_watch(service: Service, mode: Mode) -> str:
+    """Return one or two sentences on what runs do while the service behaves so."""
+    name, seconds = service.dependency, f"{service.timeout_seconds:g} s"
+    if mode is Mode.OK:
+        return ""
+    if service.slug == "mail":
+        return (
+            f"Steps that call {name} are optional: after their last try the run ends as degraded, the money is safe."
+        )
+    if mode is Mode.DOWN:
+        return f"Runs that call {name} wait for it and say so. Nothing fails; they go on by themselves afterwards."
+    if mode is Mode.RATE_LIMITED:
+        return "Steps are tried again, not before the time that the service asked for."
+    if service.slug == "banking":
+        return "The outcome is unknown. The bank is asked by reference before anything is paid again."
+    if mode is Mode.SLOW:
+        return f"Attempts end after {seconds}; a retry is scheduled at a shown time. The charge is not made twice."
+    return "The step is tried again with the same operation key and finds the charge that was made."

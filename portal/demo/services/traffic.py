@@ -1,0 +1,86 @@
+"""Live traffic: plausible clients and partners whose runs really execute."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from random import Random
+
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from portal.core.actor import Actor
+from portal.core.clock import now
+from portal.core.errors import PortalError
+from portal.demo import flows
+from portal.demo.cast import CLOSED_ACCOUNT, DECLINED_CARD, some_invoice, some_share
+from portal.demo.history.rhythm import intensity
+from portal.demo.services.history import tell_the_sandbox_if_it_listens
+from portal.demo.services.places import sandbox_url
+from workflows.models import Run
+
+log = logging.getLogger(__name__)
+
+ACTOR = Actor(kind="system", id="demo-traffic", label="Demo traffic", origin="command")
+BUSY_SECONDS = 4.0  # between two runs, on average, in the busiest hour
+QUIET_SECONDS = 25.0  # and at night
+# The demo deletes nothing. A database of this many live runs grows by one run a minute only.
+PLENTY = 40_000
+PLENTY_SECONDS = 60.0
+RETRY_SECONDS = 3.0
+
+
+class Traffic:
+    """Starts one run after the other. ``sleep`` is given by tests."""
+
+    def __init__(self, *, rng: Random | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._rng = rng or Random()  # noqa: S311 - plausible, not secret
+        self._sleep = sleep
+        self._told = False
+
+    def run(self) -> None:
+        """Start runs for ever, through restarts of everything that this needs."""
+        while True:
+            try:
+                pause = self.turn()
+            except (DatabaseError, PortalError) as exc:
+                log.warning("No run could be started, trying again: %s", exc)
+                connection.close()
+                pause = RETRY_SECONDS
+            self._sleep(pause)
+
+    def turn(self) -> float:
+        """Start a run and return the seconds to wait before the next."""
+        self._tell_the_past()
+        if self._rng.random() < 0.12:
+            self._start_payout()
+        else:
+            self._start_settlement()
+        return self._pause()
+
+    def _start_settlement(self) -> None:
+        moment = now()
+        number = int(moment.timestamp()) % 1_000_000
+        card = DECLINED_CARD if self._rng.random() < 0.012 else ""
+        invoice = some_invoice(self._rng, number, moment, card=card)
+        flows.settle_invoice.start(
+            invoice, idempotency_key=f"{invoice.invoice_number} {moment:%Y-%m-%d}", actor=ACTOR
+        )
+
+    def _start_payout(self) -> None:
+        account = CLOSED_ACCOUNT if self._rng.random() < 0.02 else ""
+        share = some_share(self._rng, now(), account=account)
+        key = f"{share.partner_id} {share.month} {now():%Y-%m-%dT%H:%M:%S}"
+        flows.partner_payout.start(share, idempotency_key=key, actor=ACTOR)
+
+    def _pause(self) -> float:
+        if Run.objects.filter(is_demo=False).order_by()[:PLENTY].count() == PLENTY:
+            return PLENTY_SECONDS
+        usual = min(QUIET_SECONDS, max(BUSY_SECONDS, BUSY_SECONDS * 2.8 / max(intensity(now()), 0.01)))
+        return min(max(self._rng.expovariate(1 / usual), 1.0), 3 * usual)
+
+    def _tell_the_past(self) -> None:
+        """Give the sandbox its part of the generated history, once it listens."""
+        if not self._told and (url := sandbox_url()):
+            self._told = tell_the_sandbox_if_it_listens(url) is not None

@@ -1,0 +1,149 @@
+"""The generated past hangs together: what a run's row says, its events, steps, ledger and charges say too."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import TypeVar
+from uuid import UUID
+
+import pytest
+from django.db import transaction
+from django.db.models import F
+from pytest_django import DjangoDbBlocker
+
+from portal.core.audit import verify_chain
+from portal.core.clock import now
+from portal.demo.models import LedgerEntry, PastRecord
+from portal.demo.queries.ledger import trial_balance
+from portal.demo.sandbox.client import RunningSandbox
+from portal.demo.services.history import tell_the_sandbox, write_history
+from workflows.definition import registry
+from workflows.engine.state import DONE_STEP_STATUSES, FINAL_RUN_STATUSES, RunStatus, StepStatus
+from workflows.models import Attempt, BreakerEvent, Run, RunEvent, StepRun
+from workflows.services.registration import register_workflows
+
+DAYS = 12
+Line = TypeVar("Line", StepRun, Attempt, RunEvent)
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def past(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Twelve days of history, written once for the whole module and taken back after it."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        register_workflows()
+        write_history(days=DAYS)
+        yield
+        transaction.set_rollback(True)
+
+
+def runs() -> list[Run]:
+    return list(Run.objects.filter(is_demo=True).select_related("workflow"))
+
+
+def by_run(rows: Iterable[Line]) -> dict[UUID, list[Line]]:
+    found: defaultdict[UUID, list[Line]] = defaultdict(list)
+    for row in rows:
+        found[row.run_id].append(row)
+    return found
+
+
+def test_it_is_plentiful_and_in_the_past(past: None) -> None:
+    assert len(runs()) > DAYS * 70
+    assert not Run.objects.filter(created_at__gt=now()).exists()
+    assert not RunEvent.objects.filter(at__gt=now()).exists()
+    assert not Run.objects.filter(ended_at__lt=F("started_at")).exists()
+    assert not Run.objects.filter(started_at__lt=F("created_at")).exists()
+
+
+def test_events_are_numbered_without_gaps_and_in_order_of_time(past: None) -> None:
+    events = by_run(RunEvent.objects.order_by("run_id", "number"))
+    for run in runs():
+        lines = events[run.id]
+        assert [line.number for line in lines] == list(range(1, run.event_count + 1))
+        assert [line.at for line in lines] == sorted(line.at for line in lines)
+        assert lines[0].kind == "run.accepted"
+
+
+def test_the_last_event_says_what_the_run_says(past: None) -> None:
+    events = by_run(RunEvent.objects.order_by("run_id", "number"))
+    for run in runs():
+        last = events[run.id][-1]
+        if run.status in FINAL_RUN_STATUSES:
+            assert (last.kind, last.at) == (f"run.{run.status}", run.ended_at)
+        else:
+            assert run.status == RunStatus.PAUSED
+            assert last.kind in {"run.paused", "step.uncertain"}
+
+
+def test_steps_fit_the_runs_status_and_load_as_the_code_expects(past: None) -> None:
+    steps = by_run(StepRun.objects.order_by("run_id", "position"))
+    for run in runs():
+        definition = registry.find(run.workflow.slug, run.version)
+        assert definition is not None
+        statuses = {row.step: row.status for row in steps[run.id]}
+        if run.status == RunStatus.SUCCEEDED:
+            assert set(statuses.values()) <= DONE_STEP_STATUSES
+            assert len(statuses) == len(definition.plan.order)
+        elif run.status == RunStatus.FAILED:
+            assert statuses[run.current_step] == StepStatus.FAILED
+            assert run.error
+        for row in steps[run.id]:
+            assert definition.plan.order[row.position].name == row.step
+            if row.output is not None:
+                definition.steps[row.step].load(row.output)
+
+
+def test_tries_are_counted(past: None) -> None:
+    attempts = by_run(Attempt.objects.order_by("id"))
+    for run in runs():
+        assert run.retry_count == sum(a.kind == Attempt.Kind.RUN for a in attempts[run.id])
+
+
+def test_the_ledger_holds_each_posting_and_its_reversal(past: None) -> None:
+    booked = StepRun.objects.filter(step__in=["post_to_ledger", "reserve_funds", "book_payout"])
+    keys = {row.operation_key: row.status for row in booked.filter(attempts__gt=0).exclude(output=None)}
+    entries = set(LedgerEntry.objects.values_list("operation_key", flat=True))
+    assert keys.keys() <= entries
+    undone = {f"{key}:undo" for key, status in keys.items() if status == StepStatus.COMPENSATED}
+    assert undone == {key for key in entries if key.endswith(":undo")}
+    assert sum(balance.amount for balance in trial_balance()) == Decimal(0)
+
+
+def test_the_outside_world_knows_each_effect_once(past: None) -> None:
+    effects = StepRun.objects.filter(step__in=["charge", "send_payout"]).exclude(output=None)
+    wanted = {row.output["id"] for row in effects if row.output}
+    known = set(PastRecord.objects.filter(collection__in=["charges", "payouts"]).values_list("id", flat=True))
+    assert wanted <= known
+    assert len(known - wanted) == 2  # the two whose answers were lost
+
+
+def test_it_has_an_outage_that_ended(past: None) -> None:
+    moves = list(BreakerEvent.objects.order_by("at").values_list("old", "new"))
+    assert moves[0] == ("closed", "open")
+    assert moves[-1] == ("half_open", "closed")
+    assert RunEvent.objects.filter(kind="step.unavailable").count() > 30
+
+
+def test_a_few_cases_wait_for_a_person(past: None) -> None:
+    waiting = Run.objects.filter(is_demo=True, status__in=[RunStatus.FAILED, RunStatus.PAUSED])
+    assert 6 <= waiting.count() <= 12
+    assert StepRun.objects.filter(status=StepStatus.UNCERTAIN).count() == 2
+
+
+def test_a_second_writing_adds_nothing(past: None) -> None:
+    before = Run.objects.count()
+    assert write_history(days=DAYS) == 0
+    assert Run.objects.count() == before
+    assert verify_chain().ok
+
+
+def test_the_sandbox_is_told_once(past: None, sandbox: RunningSandbox) -> None:
+    waiting = PastRecord.objects.count()
+    charge = PastRecord.objects.filter(collection="charges").first()
+    assert charge is not None
+    assert tell_the_sandbox(sandbox.client) == waiting
+    assert tell_the_sandbox(sandbox.client) == 0
+    assert sandbox.client.records("charges").by_key[charge.operation_key] == (1, 1)
