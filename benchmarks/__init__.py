@@ -1,0 +1,1 @@
+"""What the engine costs, measured beside other ways to do the same, on one machine in one run."""

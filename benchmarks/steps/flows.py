@@ -1,0 +1,54 @@
+"""Ten trivial steps each: all EXTERNAL, all DATABASE, and a mix. The first and the last say that they ran."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+from benchmarks.signals import tell
+from workflows import Effect, Objective, StepContext, Workflow
+
+P, D, E = Effect.PURE, Effect.DATABASE, Effect.EXTERNAL
+
+
+class Order(BaseModel):
+    """An input as small as they come."""
+
+    number: int
+
+
+def ten_steps(name: str, effects: Sequence[Effect]) -> Workflow[Order]:
+    """Declare a chain of trivial steps with these effects."""
+    workflow = Workflow(
+        name,
+        version=1,
+        owner="benchmarks",
+        tier=3,
+        input=Order,
+        title=name,
+        description="Does nothing, ten times.",
+        objective=Objective(success=0.99, within=timedelta(minutes=10)),
+        runbook="none",
+    )
+    before = None
+    for number, effect in enumerate(effects, 1):
+        word = "first" if number == 1 else "last" if number == len(effects) else ""
+        before = workflow.step(effect=effect, after=[before] if before else [])(_step(number, word))
+    return workflow
+
+
+def _step(number: int, word: str):  # type: ignore[no-untyped-def] # the workflow reads its annotations
+    def step(order: Order, ctx: StepContext) -> int:
+        if word:
+            tell(f"{word} {ctx.run_id}")
+        return order.number + number
+
+    step.__name__ = f"step_{number}"
+    return step
+
+
+all_external = ten_steps("ten-external", [E] * 10)
+all_database = ten_steps("ten-database", [D] * 10)
+mixed = ten_steps("ten-mixed", [P, D, P, D, E, P, D, P, D, E])
