@@ -85,7 +85,7 @@ def pay_back(pay: Note, ctx: StepContext) -> None:
     act("pay_back", ctx)
 
 
-@order_flow.step(effect=Effect.DATABASE, retry=FAST)
+@order_flow.step(effect=Effect.DATABASE, retry=FAST, timeout=0.5)
 def book(order: Order, pay: Note, ctx: StepContext) -> Note:
     """Book it."""
     return act("book", ctx, Note(text="booked"))

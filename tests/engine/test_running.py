@@ -8,7 +8,7 @@ from tests.engine import flows
 from tests.engine.drive import drive, started, steps_of
 from workflows.models import RunEvent
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def test_a_run_does_its_steps_in_order_and_ends():

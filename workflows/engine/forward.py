@@ -287,7 +287,7 @@ class Forward:
     def _verify_later(self, step: AnyStep, error: BaseException, seconds: float) -> None:
         session, checkpoint = self.session, self.session.checkpoint_of(step)
         checkpoint.helper_attempts += 1
-        decision = retry.verdict(error, step.options, checkpoint.helper_attempts)
+        decision = retry.helper_verdict(error, step.options, checkpoint.helper_attempts)
         if isinstance(decision, retry.GiveUp):
             session.note_attempt(step, checkpoint.helper_attempts, error, kind="verify", seconds=seconds)
             self._leave_uncertain(step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -14,8 +14,9 @@ from workflows.definition.values import Retry
 from workflows.engine.failure import leaves_outcome_unknown
 from workflows.errors import DependencyUnavailable, PermanentError, RateLimited
 
-# Mistakes in the code do not go away by themselves.
-_PROGRAMMING_ERRORS = (
+# Said to be final by the author, or mistakes in the code, which do not go away by themselves.
+_FINAL = (
+    PermanentError,
     TypeError,
     AttributeError,
     NameError,
@@ -64,6 +65,14 @@ def backoff(retry: Retry, attempt: int) -> float:
     return random.uniform(0, min(retry.cap, retry.base * 2.0 ** (attempt - 1)))  # noqa: S311 - not for secrets
 
 
+def helper_verdict(error: BaseException, options: StepOptions, attempt: int) -> Verdict:
+    """Decide what follows after try number ``attempt`` of a step's verification or compensation.
+
+    Never ``FindOut``: both may be repeated.
+    """
+    return verdict(error, replace(options, idempotent=True, optional=False, fallback=None), attempt)
+
+
 def _pause_until(moment: datetime | None) -> float:
     if moment is None:
         return random.uniform(*_UNAVAILABLE_PAUSE)  # noqa: S311 - not for secrets
@@ -77,7 +86,7 @@ def verdict(error: BaseException, options: StepOptions, attempt: int) -> Verdict
         return AwaitDependency(name, _pause_until(error.retry_at))
     if not options.idempotent and leaves_outcome_unknown(error):
         return FindOut()
-    if isinstance(error, PermanentError | _PROGRAMMING_ERRORS) or attempt >= options.retry.attempts:
+    if isinstance(error, _FINAL) or attempt >= options.retry.attempts:
         return GiveUp()
     if isinstance(error, RateLimited) and error.retry_after is not None:
         return TryAgain(error.retry_after + backoff(options.retry, 1))

@@ -81,7 +81,7 @@ class Rollback:
 
     def _failed(self, step: AnyStep, error: BaseException, seconds: float) -> None:
         session, checkpoint = self.session, self.session.checkpoint_of(step)
-        decision = retry.verdict(error, step.options, checkpoint.helper_attempts + 1)
+        decision = retry.helper_verdict(error, step.options, checkpoint.helper_attempts + 1)
         waits_on = decision.name if isinstance(decision, retry.AwaitDependency) else ""
         if not waits_on:
             checkpoint.helper_attempts += 1
