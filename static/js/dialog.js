@@ -31,7 +31,8 @@ function failed(text) {
 async function open(link) {
   try {
     const response = await fetch(link.href, { headers: HEADERS });
-    if (response.redirected) return location.assign(link.href); // such as to the sign-in page
+    const elsewhere = response.headers.get("HX-Redirect"); // to the sign-in page
+    if (elsewhere) return location.assign(elsewhere);
     fill(await response.text());
   } catch {
     failed("The portal does not answer. Nothing was changed; try again.");

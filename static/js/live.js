@@ -42,8 +42,8 @@ document.addEventListener("htmx:after:request", (event) => {
     region.removeAttribute("data-kept-stale");
     region.querySelector(":scope > .stale")?.remove();
   } else {
-    event.preventDefault(); // an error never replaces what was known
-    missed(region);
+    event.preventDefault(); // an error never replaces what was known, nor does the sign-in page
+    missed(region, response.status === 401);
   }
 });
 
@@ -52,24 +52,21 @@ document.addEventListener("htmx:error", (event) => {
   if (isRegion(region)) missed(region);
 });
 
-function missed(region) {
+function missed(region, isSignedOut = false) {
   const state = pulseOf(region);
-  state.misses += 1;
+  state.misses += isSignedOut ? MISSES_UNTIL_STALE : 1;
+  state.reason = isSignedOut ? "you have been signed out" : "the portal does not answer";
   if (state.misses < MISSES_UNTIL_STALE || region.hasAttribute("data-kept-stale")) return;
   region.setAttribute("data-kept-stale", "");
-  const bar = document.createElement("div");
-  bar.className = "stale";
+  const bar = Object.assign(document.createElement("div"), { className: "stale" });
   const words = Object.assign(document.createElement("span"), { className: "stale__words" });
-  const retry = Object.assign(document.createElement("button"), {
-    type: "button",
-    className: "button button--small",
-    textContent: "Try again",
-  });
-  retry.dataset.liveRetry = "";
+  const retry = Object.assign(document.createElement("button"), { type: "button", className: "button button--small" });
+  retry.textContent = isSignedOut ? "Sign in" : "Try again";
+  retry.dataset.liveRetry = isSignedOut ? "page" : "";
   bar.append(words, retry);
   region.prepend(bar);
   say(region);
-  announce("Live updates have stopped: the portal does not answer.");
+  announce(`Live updates have stopped: ${state.reason}.`);
 }
 
 const announce = (text) => document.dispatchEvent(new CustomEvent("announce", { detail: text }));
@@ -81,7 +78,8 @@ function age(milliseconds) {
 
 function say(region) {
   const words = region.querySelector(":scope > .stale > .stale__words");
-  if (words) words.textContent = `This is ${age(Date.now() - pulseOf(region).at)} old: the portal does not answer.`;
+  const { at, reason } = pulseOf(region);
+  if (words) words.textContent = `This is ${age(Date.now() - at)} old: ${reason}.`;
 }
 
 function showState() {
@@ -108,7 +106,8 @@ document.addEventListener("click", (event) => {
     showState();
   }
   const retry = event.target.closest("[data-live-retry]");
-  if (retry) refresh(retry.closest("[data-live]"));
+  if (retry?.dataset.liveRetry === "page") location.reload();
+  else if (retry) refresh(retry.closest("[data-live]"));
 });
 
 document.addEventListener("visibilitychange", () => {

@@ -49,7 +49,8 @@ async function search() {
   const url = `${input.dataset.search}?q=${encodeURIComponent(text)}`;
   try {
     const response = await fetch(url, { headers: { "HX-Request": "true" } });
-    if (response.redirected) return location.reload(); // the session has ended
+    const elsewhere = response.headers.get("HX-Redirect"); // to the sign-in page
+    if (elsewhere) return location.assign(elsewhere);
     const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
     const found = parsed.getElementById("palette-list");
     if (mine !== turn || !found) return;

@@ -85,9 +85,13 @@ def pretty_json(value: object) -> str:
 
 @register.simple_tag
 def widget(field: BoundField, **attributes: str) -> SafeString:
-    """Draw a form field's control in the house style; BoundField adds aria-describedby and aria-invalid."""
+    """Draw a form field's control in the house style; BoundField adds aria-describedby and aria-invalid.
+
+    ``data_filter=""`` becomes the attribute ``data-filter``.
+    """
+    extra = {name.replace("_", "-"): value for name, value in attributes.items()}
     is_choice = getattr(field.field.widget, "input_type", "") in {"checkbox", "radio"}
-    return field.as_widget(attrs={} if is_choice else {"class": "input", **attributes})
+    return field.as_widget(attrs=extra if is_choice else {"class": "input", **extra})
 
 
 @register.inclusion_tag("components/sparkline.html")

@@ -1,0 +1,58 @@
+"""Every page there is, by a name for its pictures and how to find its address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from portal.core.models import AuditEntry
+from workflows.models import Dependency, Run, Workflow
+
+PLAIN = {
+    "overview": "landing",
+    "workflows": "workflow-list",
+    "runs": "run-list",
+    "dependencies": "dependency-list",
+    "audit": "audit-list",
+    "access": "access",
+    "tokens": "tokens",
+    "preferences": "preferences",
+    "sandbox": "sandbox",
+    "search": "search",
+    "help": "help",
+    "style": "style",
+    "style-dialog": "style-dialog",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page: its name, its address, and who looks at it ("" for nobody signed in)."""
+
+    name: str
+    address: str
+    persona: str = "admin"
+
+
+def places() -> Iterator[Place]:
+    """Yield every page that the rows in the database make possible."""
+    for name, url_name in PLAIN.items():
+        yield Place(name, reverse(url_name))
+    yield from _objects("workflow", Workflow.objects.order_by("slug"), "workflow-detail", lambda w: w.slug)
+    yield from _objects("start", Workflow.objects.order_by("slug"), "workflow-start", lambda w: w.slug)
+    newest = {run.status: run for run in Run.objects.order_by("id")}
+    for status, run in sorted(newest.items()):
+        yield Place(f"run-{status}", reverse("run-detail", args=[run.id]))
+    troubled = Dependency.objects.order_by("state", "name")[:1]
+    yield from _objects("dependency", troubled, "dependency-detail", lambda d: d.name)
+    yield from _objects("audit-entry", AuditEntry.objects.order_by("-sequence")[:1], "audit-entry", lambda e: e.id)
+    yield Place("login", reverse("login"), persona="")
+    yield Place("error-404", "/nowhere/")
+    yield Place("error-403", reverse("audit-list"), persona="viewer")
+
+
+def _objects(name: str, rows: object, url_name: str, key: Callable[..., object]) -> Iterator[Place]:
+    for number, row in enumerate(rows):  # type: ignore[call-overload]
+        yield Place(f"{name}-{number + 1}" if number else name, reverse(url_name, args=[key(row)]))
