@@ -31,6 +31,7 @@ def make_user(username: str, *roles: Role) -> User:
 def grant_on_team(user: User, team: Team, role: Role = Role.OPERATOR) -> None:
     """Give ``user`` the role's rights on the workflows of ``team`` only."""
     content_type = ContentType.objects.get_for_model(Team)
+    at = now()
     wanted = ROLE_PERMISSIONS[role] & OBJECT_PERMISSIONS
     UserGrant.objects.bulk_create(
         UserGrant(
@@ -38,7 +39,7 @@ def grant_on_team(user: User, team: Team, role: Role = Role.OPERATOR) -> None:
             permission=permission,
             content_type=content_type,
             object_pk=str(team.pk),
-            granted_at=now(),
+            granted_at=at,
             granted_by="tests",
             reason="needed by a test",
         )

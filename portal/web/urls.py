@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from portal.web.views import audit, guide, probes, search, settings
+from portal.web.views import access, account, audit, guide, probes, search, settings
 
 urlpatterns = [
     path("livez", probes.livez, name="livez"),
@@ -20,6 +20,15 @@ urlpatterns = [
     path("audit/verify/", audit.audit_verify, name="audit-verify"),
     path("audit/export/", audit.audit_export, name="audit-export"),
     path("audit/<uuid:entry_id>/", audit.audit_detail, name="audit-entry"),
+    path("access/", access.overview, name="access"),
+    path("access/people/<str:username>/", access.person_detail, name="access-person"),
+    path("access/people/<str:username>/roles/<str:role>/grant/", access.role_grant, name="access-role-grant"),
+    path("access/people/<str:username>/roles/<str:role>/revoke/", access.role_revoke, name="access-role-revoke"),
+    path("access/grants/new/", access.grant, name="access-grant"),
+    path("access/grants/revoke/", access.grant_revoke, name="access-grant-revoke"),
+    path("access/tokens/", account.tokens, name="tokens"),
+    path("access/tokens/<uuid:token_id>/revoke/", account.token_revoke, name="token-revoke"),
+    path("preferences/", account.preferences, name="preferences"),
     path("preferences/theme/", settings.set_theme, name="set-theme"),
     path("preferences/zone/", settings.set_zone, name="set-zone"),
 ]
