@@ -64,6 +64,8 @@ def answered(answer: Answer) -> Response:
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields that it does not know: a mistyped ``to_step`` must not roll back the whole run."""
 
+    is_strict = True  # read by portal.core.openapi
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values."""
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
@@ -94,6 +96,19 @@ class CursorPages(CursorPagination):
     max_page_size = 200
     page_size_query_param = "page_size"
     parameters = frozenset({"cursor", "page_size"})
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Describe the parameters."""
+        size = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
+        return [
+            {
+                "name": "cursor",
+                "in": "query",
+                "schema": {"type": "string"},
+                "description": "From `next` or `previous`.",
+            },
+            {"name": "page_size", "in": "query", "schema": size, "description": "Rows on a page."},
+        ]
 
     def get_page_size(self, request: Request) -> int:
         """Return how many rows a page has.

@@ -87,6 +87,10 @@ class Schema(AutoSchema):
         common = [_CORRELATION, _CORRELATION_ANSWER]
         return [*super().get_override_parameters(), *common, *([_IDEMPOTENCY] if self.method == "POST" else [])]
 
+    def _map_basic_serializer(self, serializer: Any, direction: Direction) -> dict[str, Any]:
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        return schema | ({"additionalProperties": False} if getattr(serializer, "is_strict", False) else {})
+
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         responses: dict[str, Any] = super()._get_response_bodies(direction)
         problem = self.resolve_serializer(ProblemSerializer, direction).ref

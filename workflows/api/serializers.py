@@ -233,7 +233,7 @@ class ReasonSerializer(StrictSerializer):
 class StepReasonSerializer(ReasonSerializer):
     """A command on one step."""
 
-    step = serializers.CharField(max_length=80)
+    step = serializers.CharField(min_length=1, max_length=80)
 
 
 class SkipSerializer(StepReasonSerializer):
@@ -257,6 +257,7 @@ class RollbackSerializer(ReasonSerializer):
         required=False,
         allow_null=True,
         default=None,
+        min_length=1,
         max_length=80,
         help_text="Undo what came after this step and leave it in place; without it, undo everything.",
     )
