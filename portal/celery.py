@@ -9,7 +9,6 @@ from celery import Celery
 from celery.signals import worker_process_init
 
 from portal.stack.process import end_with_parent
-from workflows.engine.holder import start_heartbeat
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
@@ -23,9 +22,3 @@ app.set_default()  # for every thread, not only for the one that imports this
 def end_with_the_worker(**kwargs: object) -> None:
     """Let a pool process end when its worker is killed, which Celery leaves to chance."""
     end_with_parent(signal.SIGKILL, os.getppid())
-
-
-@worker_process_init.connect
-def start_the_heartbeat(**kwargs: object) -> None:
-    """Let each pool process say that it lives, and renew the lease of the run in its hands."""
-    start_heartbeat(["workflows"])

@@ -58,7 +58,11 @@ def places() -> Iterator[Place]:
     yield from _objects("audit-entry", AuditEntry.objects.order_by("-sequence")[:1], "audit-entry", lambda e: e.id)
     yield Place("login", reverse("login"), persona="")
     yield Place("error-404", "/nowhere/")
-    yield Place("error-403", reverse("sandbox"), persona="viewer") if False else Place("error-403", "/audit/", persona="viewer")
+    yield (
+        Place("error-403", reverse("sandbox"), persona="viewer")
+        if False
+        else Place("error-403", "/audit/", persona="viewer")
+    )
 
 
 def _objects(name: str, rows: object, url_name: str, key: Callable[..., object]) -> Iterator[Place]:
