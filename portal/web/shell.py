@@ -119,7 +119,11 @@ class Shell:
 
     @property
     def environment_words(self) -> str:
-        return "Demo" if settings.DEMO and self.environment != "production" else self.environment.capitalize()
+        return "Demo" if self.is_demo and self.environment != "production" else self.environment.capitalize()
+
+    @property
+    def is_demo(self) -> bool:
+        return bool(settings.DEMO)
 
     @property
     def home(self) -> str:

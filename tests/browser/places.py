@@ -53,7 +53,7 @@ def places() -> Iterator[Place]:
         except NoReverseMatch:
             break
         yield Place(f"run-{status}", reverse("run-detail", args=[run.id]))
-    troubled = Dependency.objects.order_by("state", "name")[:1]
+    troubled = Dependency.objects.order_by("-state", "name")[:1]
     yield from _objects("dependency", troubled, "dependency-detail", lambda d: d.name)
     yield from _objects("audit-entry", AuditEntry.objects.order_by("-sequence")[:1], "audit-entry", lambda e: e.id)
     yield Place("login", reverse("login"), persona="")

@@ -42,3 +42,8 @@ def test_going_back_never_leaves_this_site(personas: Personas) -> None:
     client = personas.client("viewer")
     answer = client.post("/preferences/theme/", {"theme": "dark"}, headers={"Referer": "https://evil.example/"})
     assert answer["Location"] == "/help/"
+
+
+def test_the_demo_offers_its_people_at_sign_in() -> None:
+    page = Client().get("/login/").content.decode()
+    assert "Olga Petrenko" in page
