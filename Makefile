@@ -61,7 +61,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.%: | $(VENV)/bin/python
 	@name=$*; name=$${name%-*}; echo "Installing requirements/$$name.txt into $(VENV) (once, about a minute)"; \
-	$(bin)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --only-binary :all: \
+	$(bin)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes --only-binary :all: \
 		-r requirements/$$name.txt || { echo "The packages could not be installed; the lines above say why."; \
 		echo "No compiler is ever needed: ready-made wheels exist for Python 3.11 to 3.13 on Linux and macOS."; exit 1; }
 	@rm -f $(VENV)/.$(firstword $(subst -, ,$*))-*; touch $@

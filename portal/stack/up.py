@@ -20,7 +20,7 @@ from portal.stack.servers import Postgres, Server, Valkey
 from portal.stack.supervisor import StopRequested, Supervisor
 
 SERVER_SECONDS = 60
-READY_SECONDS = 90
+READY_SECONDS = 45
 
 
 def up(arguments: Sequence[str]) -> int:
