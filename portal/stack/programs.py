@@ -57,7 +57,9 @@ def server_program(server: Server) -> Program:
 def preparation(choices: Choices, environment: Mapping[str, str]) -> Program:
     """Return what must have run before anything takes work: migrations, roles, definitions, demo data."""
     demo = ("--demo",) if choices.demo else ()
-    return Program("prepare", (*MANAGE, "prepare", *demo), environment, ROOT)
+    # The audit entries that it writes are worth a line in a log of their own, not in front of everybody.
+    quiet = {"LOG_LEVEL": "WARNING", **environment}
+    return Program("prepare", (*MANAGE, "prepare", *demo), quiet, ROOT)
 
 
 def portal_programs(choices: Choices, environment: Mapping[str, str], state: Path) -> Iterable[Program]:
