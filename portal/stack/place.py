@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -39,6 +40,13 @@ class Place:
             with os.fdopen(handle, "w") as stream:
                 stream.write(secrets.token_urlsafe(48))
         return file.read_text()
+
+    def empty(self) -> None:
+        """Throw the data away; secrets, log and the copy of the programs stay."""
+        for folder in ("postgres", "valkey"):
+            shutil.rmtree(self.servers / folder, ignore_errors=True)
+        for file in self.state.glob("*.sqlite3*"):
+            file.unlink()
 
 
 def prepare_place(state: Path) -> Place:

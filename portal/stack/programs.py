@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ class Choices:
     """What the person who starts the stack may choose."""
 
     demo: bool
+    fresh: bool
     host: str
     port: int
     workers: int
@@ -62,16 +62,19 @@ def preparation(choices: Choices, environment: Mapping[str, str]) -> Program:
     return Program("prepare", (*MANAGE, "prepare", *demo), quiet, ROOT)
 
 
-def portal_programs(choices: Choices, environment: Mapping[str, str], state: Path) -> Iterable[Program]:
+def sandbox_program(environment: Mapping[str, str], state: Path) -> Program:
+    """Return the stand-in for the demo's outside world."""
+    port = environment["SANDBOX_URL"].rpartition(":")[2]
+    command = (*MODULE, "portal.demo.sandbox", "--port", port, "--store", state / "sandbox.sqlite3")
+    return Program("sandbox", command, environment, ROOT)
+
+
+def portal_programs(choices: Choices, environment: Mapping[str, str]) -> Iterable[Program]:
     """Return the portal's own processes, in the order in which they start."""
 
-    def program(name: str, *command: str, stop_signal: int = signal.SIGTERM) -> Program:
-        return Program(name, command, environment, ROOT, stop_signal=stop_signal)
+    def program(name: str, *command: str) -> Program:
+        return Program(name, command, environment, ROOT)
 
-    if choices.demo:
-        port = environment["SANDBOX_URL"].rpartition(":")[2]
-        store = str(state / "sandbox.sqlite3")
-        yield program("sandbox", *MODULE, "portal.demo.sandbox", "--port", port, "--store", store)
     yield program("web", *MODULE, "gunicorn", "portal.wsgi", *_gunicorn(choices))
     for number in range(1, choices.workers + 1):
         yield program(f"worker-{number}", *CELERY, *_celery(choices, f"worker-{number}"))
@@ -83,7 +86,7 @@ def portal_programs(choices: Choices, environment: Mapping[str, str], state: Pat
 def _gunicorn(choices: Choices) -> Iterable[str]:
     host = f"[{choices.host}]" if ":" in choices.host else choices.host
     yield from ("--bind", f"{host}:{choices.port}", "--worker-class", "gthread", "--workers", "2", "--threads", "4")
-    yield from ("--log-level", "warning", "--graceful-timeout", "5", "--no-control-socket")
+    yield from ("--preload", "--log-level", "warning", "--graceful-timeout", "5", "--no-control-socket")
     if os.access("/dev/shm", os.W_OK):  # noqa: S108 - a disk may stall gunicorn's heartbeat file; memory does not
         yield from ("--worker-tmp-dir", "/dev/shm")  # noqa: S108
 

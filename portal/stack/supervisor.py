@@ -26,6 +26,7 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
 HEALTHY_AFTER_SECONDS = 30.0
 STOP_SECONDS = 20.0
+SAME_WISH_SECONDS = 0.5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -76,6 +77,7 @@ class Supervisor:
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _stopping: bool = False
     _stop_signals: int = 0
+    _signalled_at: float = float("-inf")
 
     def __post_init__(self) -> None:
         wake, woken = socket.socketpair()
@@ -219,7 +221,10 @@ class Supervisor:
         self.on_change({c.program.name: c.process.pid for c in self.children if c.process})
 
     def _note_stop_signal(self, number: int, frame: FrameType | None) -> None:
-        self._stop_signals += 1
+        # `timeout` and some shells signal a process and then its group: that is one wish, not two.
+        if time.monotonic() - self._signalled_at > SAME_WISH_SECONDS:
+            self._stop_signals += 1
+        self._signalled_at = time.monotonic()
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Sequence
 
+from portal.demo.people import logins
 from portal.stack.console import Console
 from portal.stack.environment import check_port, stack_environment, whole_environment
 from portal.stack.errors import StackError
 from portal.stack.place import Place, prepare_place
-from portal.stack.programs import Choices, portal_programs, preparation, server_program
+from portal.stack.programs import Choices, portal_programs, preparation, sandbox_program, server_program
 from portal.stack.running import claimed, end_orphans, is_given, publish_environment, publish_processes, state_folder
 from portal.stack.servers import Postgres, Server, Valkey
 from portal.stack.supervisor import StopRequested, Supervisor
@@ -33,6 +34,8 @@ def up(arguments: Sequence[str]) -> int:
             if orphans := end_orphans(place.state):
                 console.say(f"The last run was killed; ended what it left: {', '.join(orphans)}")
             check_port(choices)
+            if choices.fresh:
+                place.empty()
             _run(choices, place, console)
     except StackError as exc:
         sys.stderr.write(f"\nEvenkeel cannot start. {exc}\n")
@@ -46,6 +49,7 @@ def _choices(arguments: Sequence[str]) -> Choices:
         description="Run the whole product on this machine: database, broker, web, workers and dispatcher.",
     )
     parser.add_argument("--demo", action="store_true", help="with example workflows, history and live traffic")
+    parser.add_argument("--fresh", action="store_true", help="throw away the data of earlier runs first")
     parser.add_argument("--host", default=os.environ.get("LISTEN", "127.0.0.1"), help="address to listen on")
     parser.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"), help="port of the web server")
     parser.add_argument("--workers", type=int, default=2, help="number of worker processes")
@@ -78,11 +82,13 @@ def _start(choices: Choices, place: Place, supervisor: Supervisor) -> None:
             added[variable] = server.url
     publish_environment(place.state, added)
     environment = whole_environment(added)
+    if choices.demo:
+        supervisor.start(sandbox_program(environment, place.state))
     console.say("Preparing the database")
     if code := supervisor.run_once(preparation(choices, environment)):
         raise StackError(f"Preparing the database ended with exit code {code}; the lines above say why.")
     console.say("Starting the portal")
-    for program in portal_programs(choices, environment, place.state):
+    for program in portal_programs(choices, environment):
         supervisor.start(program)
     _announce(choices, supervisor, began)
 
@@ -101,8 +107,11 @@ def _announce(choices: Choices, supervisor: Supervisor, began: float) -> None:
         return not missing
 
     supervisor.wait_until(ready, seconds=float("inf"), what="Readiness", every=0.3)
-    seconds = time.monotonic() - began
-    supervisor.console.plain(f"\nEvenkeel is ready at {choices.address}  (after {seconds:.0f} s; Ctrl-C stops it)\n")
+    lines = [f"Evenkeel is ready at {choices.address}  (after {time.monotonic() - began:.0f} s; Ctrl-C stops it)"]
+    if choices.demo:
+        lines += ["", "    sign in as    password"]
+        lines += [f"    {name:<13} {password}" for name, password in logins()]
+    supervisor.console.plain("\n".join(["", *lines, ""]))
 
 
 def _not_ready(choices: Choices) -> list[str]:
