@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "diagnostics",
     "incidents",
     "portal.web",
+    "portal.stack",
     *(["portal.demo"] if DEMO else []),
     *FLOW_APPS,
     "django.contrib.auth",
