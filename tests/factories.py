@@ -67,6 +67,13 @@ _ENDING_EVENT: dict[RunStatus, str] = {
 }
 
 
+def told(row: Run | StepRun | Attempt) -> Json:
+    """Return the error that a row carries; it must carry one."""
+    assert row.error is not None
+    error: Json = row.error
+    return error
+
+
 def make_team(slug: str = "finance-operations") -> Team:
     """Return the team, made if it is not there."""
     return Team.objects.get_or_create(slug=slug, defaults={"name": slug.replace("-", " ").capitalize()})[0]

@@ -34,7 +34,7 @@ def send_run(run_id: UUID, queue: str) -> None:
 
     :raises kombu.exceptions.OperationalError: if the broker cannot be reached.
     """
-    signature(ADVANCE_RUN).apply_async(args=[str(run_id)], queue=queue, retry=False)
+    signature(ADVANCE_RUN).apply_async(args=(str(run_id),), queue=queue, retry=False)
 
 
 def _send_after_commit(run_id: UUID, queue: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from uuid import UUID
 
 import psycopg
 import redis
@@ -95,7 +96,7 @@ class Dispatcher:
             self._send(runs)
         return len(runs)
 
-    def _send(self, runs: list[tuple[store.UUID, str]]) -> None:
+    def _send(self, runs: list[tuple[UUID, str]]) -> None:
         for run_id, queue in runs:
             crash_points.reach("dispatcher.before_send")
             dispatch.send_run(run_id, queue)

@@ -88,7 +88,7 @@ class Schema(AutoSchema):
         return [*super().get_override_parameters(), *common, *([_IDEMPOTENCY] if self.method == "POST" else [])]
 
     def _map_basic_serializer(self, serializer: Any, direction: Direction) -> dict[str, Any]:
-        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
         return schema | ({"additionalProperties": False} if getattr(serializer, "is_strict", False) else {})
 
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:

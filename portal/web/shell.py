@@ -83,7 +83,8 @@ class Shell:
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
-        self._user = request.user if isinstance(getattr(request, "user", None), User) else None
+        user = getattr(request, "user", None)
+        self._user = user if isinstance(user, User) else None
 
     @property
     def theme(self) -> str:

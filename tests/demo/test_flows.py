@@ -15,6 +15,7 @@ from portal.demo.models import Account, LedgerEntry
 from portal.demo.queries.ledger import trial_balance
 from portal.demo.sandbox.client import RunningSandbox
 from tests.engine.drive import advance_once, drive, steps_of, wake
+from tests.factories import told
 from workflows.dependencies import guard
 from workflows.models import Attempt, Run, RunEvent
 from workflows.services import register_workflows, roll_back_run
@@ -88,7 +89,7 @@ def test_a_declined_card_fails_the_run_and_there_is_nothing_to_refund(
 ) -> None:
     run = drive(settlement(card_token=DECLINED_CARD))
     assert run.status == "failed"
-    assert "declined by its issuer" in run.error["message"]
+    assert "declined by its issuer" in told(run)["message"]
     roll_back_run(actor=SYSTEM, run_id=run.pk, reason=REASON)
     assert drive(run).status == "rolled_back"
     assert effects(sandbox, "refunds", run, "charge", ":undo") == (0, 0)
@@ -96,7 +97,7 @@ def test_a_declined_card_fails_the_run_and_there_is_nothing_to_refund(
 
 def test_an_invoice_above_the_limit_moves_no_money(sandbox: RunningSandbox) -> None:
     run = drive(settlement(amount=Decimal("50000.01")))
-    assert (run.status, run.error["code"]) == ("failed", "business-rule")
+    assert (run.status, told(run)["code"]) == ("failed", "business-rule")
     assert effects(sandbox, "charges", run, "charge") == (0, 0)
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
 from workflows import Dependency, Effect, Impact, Objective, Retry, StepContext, Workflow
 
 behaviour: dict[str, Callable[[StepContext], Any]] = {}
+N = TypeVar("N", bound="Note | None")
 calls: list[tuple[str, str, int]] = []  # (function, operation key, attempt)
 
 
-def act(name: str, ctx: StepContext, default: Any = None) -> Any:
+def act(name: str, ctx: StepContext, default: N) -> N:
     """Note the call and do what the test wants."""
     calls.append((name, ctx.operation_key, ctx.attempt))
-    return behaviour[name](ctx) if name in behaviour else default
+    return cast(N, behaviour[name](ctx)) if name in behaviour else default
 
 
 class Order(BaseModel):
@@ -64,7 +65,7 @@ def reserve(order: Order, prepare: Note, ctx: StepContext) -> Note:
 @reserve.compensate
 def release_goods(reserve: Note, ctx: StepContext) -> None:
     """Release the goods."""
-    act("release_goods", ctx)
+    act("release_goods", ctx, None)
 
 
 @order_flow.step(effect=Effect.EXTERNAL, idempotent=False, retry=FAST, timeout=0.5)
@@ -76,13 +77,13 @@ def pay(reserve: Note, ctx: StepContext) -> Note:
 @pay.verify
 def find_payment(order: Order, ctx: StepContext) -> Note | None:
     """Look the payment up."""
-    return act("find_payment", ctx)
+    return act("find_payment", ctx, None)
 
 
 @pay.compensate
 def pay_back(pay: Note, ctx: StepContext) -> None:
     """Pay back."""
-    act("pay_back", ctx)
+    act("pay_back", ctx, None)
 
 
 @order_flow.step(effect=Effect.DATABASE, retry=FAST, timeout=0.5)
@@ -94,7 +95,7 @@ def book(order: Order, pay: Note, ctx: StepContext) -> Note:
 @book.compensate
 def unbook(book: Note, ctx: StepContext) -> None:
     """Book it back."""
-    act("unbook", ctx)
+    act("unbook", ctx, None)
 
 
 @order_flow.step(effect=Effect.PURE, when=lambda order: order.gift)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.engine import flows
 from tests.engine.drive import advance_once, die_in, drive, started, steps_of
+from tests.factories import told
 from workflows.engine import store
 from workflows.engine.runner import advance
 from workflows.models import Attempt, Run, RunEvent, StepRun
@@ -141,7 +142,7 @@ def test_a_step_that_takes_worker_after_worker_down_goes_to_a_person() -> None:
         reclaim()
     run.refresh_from_db()
     assert run.status == "failed"
-    assert run.error["code"] == "worker-lost"
+    assert told(run)["code"] == "worker-lost"
     assert run.ended_at is not None
     kinds = list(RunEvent.objects.filter(run=run).order_by("number").values_list("kind", flat=True))
     assert kinds[-1] == "run.failed"

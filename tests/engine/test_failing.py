@@ -10,6 +10,7 @@ from django.db import connection
 
 from tests.engine import flows
 from tests.engine.drive import advance_once, drive, started, steps_of, wake
+from tests.factories import told
 from workflows import DependencyUnavailable, InvalidData, OutcomeUnknown, RateLimited, TransientError
 from workflows.models import Attempt, RunEvent, StepRun
 
@@ -61,10 +62,10 @@ def test_the_last_try_fails_the_run_and_keeps_the_cause() -> None:
     flows.behaviour["reserve"] = behave
     run = drive(started(flows.order_flow))
     assert (run.status, run.current_step) == ("failed", "reserve")
-    assert run.error["message"] == "The shop hung up."
-    assert run.error["chain"] == [{"type": "ConnectionResetError", "message": "reset by peer"}]
-    assert run.error["stack"][-1]["function"] == "behave"
-    assert run.error["stack"][-1]["in_app"]
+    assert told(run)["message"] == "The shop hung up."
+    assert told(run)["chain"] == [{"type": "ConnectionResetError", "message": "reset by peer"}]
+    assert told(run)["stack"][-1]["function"] == "behave"
+    assert told(run)["stack"][-1]["in_app"]
     assert [a.outcome for a in Attempt.objects.all()] == ["failed"] * 3
     assert steps_of(run) == {"prepare": "succeeded", "reserve": "failed"}
 
@@ -111,7 +112,7 @@ def test_a_step_is_interrupted_at_its_timeout_even_if_it_catches_every_exception
     assert (run.status, run.waiting_reason) == ("waiting", "retry")
     attempt = Attempt.objects.get()
     assert attempt.outcome == "timed_out"
-    assert attempt.error["message"] == "No answer within 0.5 s."
+    assert told(attempt)["message"] == "No answer within 0.5 s."
 
 
 @pytest.mark.django_db(transaction=True)
@@ -154,8 +155,8 @@ def test_an_output_of_the_wrong_shape_fails_the_step_with_the_field_named() -> N
     flows.behaviour["prepare"] = lambda ctx: {"txt": "wrong"}
     run = drive(started(flows.order_flow))
     assert run.status == "failed"
-    assert "text" in run.error["message"]
-    assert run.error["code"] == "invalid-output"
+    assert "text" in told(run)["message"]
+    assert told(run)["code"] == "invalid-output"
 
 
 # A call that must not be repeated -------------------------------------------------------------------
@@ -190,7 +191,7 @@ def test_an_outcome_that_cannot_be_looked_up_is_left_to_a_person() -> None:
     flows.behaviour["shoot"] = raising(OutcomeUnknown("Half an answer."))
     run = drive(started(flows.blind_flow))
     assert (run.status, steps_of(run)) == ("paused", {"shoot": "uncertain"})
-    assert run.error["message"] == "Half an answer."
+    assert told(run)["message"] == "Half an answer."
 
 
 def test_a_verification_that_fails_is_tried_again_and_then_left_to_a_person() -> None:

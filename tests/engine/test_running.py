@@ -11,7 +11,7 @@ from workflows.models import RunEvent
 pytestmark = pytest.mark.django_db
 
 
-def test_a_run_does_its_steps_in_order_and_ends():
+def test_a_run_does_its_steps_in_order_and_ends() -> None:
     run = drive(started(flows.order_flow))
     assert run.status == "succeeded"
     assert steps_of(run) == {

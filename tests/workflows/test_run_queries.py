@@ -37,12 +37,12 @@ def test_running_shows_what_is_queued_in_hand_or_being_undone() -> None:
 
 
 def test_stuck_is_late_or_without_a_worker() -> None:
-    ages = {"ago": timedelta(minutes=2)}
-    make_run(status=RunStatus.RUNNING, **ages)
+    ago = timedelta(minutes=2)
+    make_run(status=RunStatus.RUNNING, ago=ago)
     make_run(status=RunStatus.PAUSED, ago=timedelta(hours=3))
     late = make_run(status=RunStatus.WAITING, ago=timedelta(hours=3))
-    unsent = make_run(status=RunStatus.QUEUED, **ages)
-    abandoned = make_run(status=RunStatus.RUNNING, lease_expires_at=now() - timedelta(minutes=2), **ages)
+    unsent = make_run(status=RunStatus.QUEUED, ago=ago)
+    abandoned = make_run(status=RunStatus.RUNNING, lease_expires_at=now() - timedelta(minutes=2), ago=ago)
     assert set(found("view=stuck")) == {late, unsent, abandoned}
 
 

@@ -126,11 +126,11 @@ def _check_helper_outputs(step: Step[..., Any]) -> None:
         raise _error(step.replacement, f"it returns {given}, but the step returns {wanted}")
     if step.verification:
         returns = step.verification.signature.returns
-        wanted = step.output_type | None if step.has_output else bool
-        if not fits(returns, wanted):
+        expected = step.output_type | None if step.has_output else bool
+        if not fits(returns, expected):
             raise _error(
                 step.verification,
-                f"it returns {name_of(returns)}; it must return {name_of(wanted)}: "
+                f"it returns {name_of(returns)}; it must return {name_of(expected)}: "
                 + ("the output if it happened, None if not" if step.has_output else "whether it happened"),
             )
     if step.condition and step.condition.signature.returns not in (bool, inspect.Signature.empty):

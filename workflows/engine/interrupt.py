@@ -66,6 +66,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 def take_lease_away() -> None:
     """Interrupt the step that runs in this process's main thread; called by the heartbeat thread."""
-    if signal.getsignal(signal.SIGALRM) is _alarm:
+    handler: object = signal.getsignal(signal.SIGALRM)
+    if handler is _alarm:
         _alarm.lease_taken = True
         os.kill(os.getpid(), signal.SIGALRM)

@@ -174,7 +174,7 @@ def _box(steps: Steps, name: str, x: float, y: float) -> Box:
         return Box(INPUT, ("Input",), "", INPUT, x, y, 2 * PADDING + LINE)
     step = steps[name]
     lines = wrapped(step["title"], TITLE_SIZE, BOX_WIDTH - 2 * PADDING - ICON)
-    height = 2 * PADDING + LINE * (len(lines) + 1)
+    height: float = 2 * PADDING + LINE * (len(lines) + 1)
     chips = _chips(markers(step), x + PADDING, y + height - PADDING / 2)
     if chips:
         height = chips[-1].y + CHIP_HEIGHT + PADDING - y

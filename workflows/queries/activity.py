@@ -42,7 +42,7 @@ class Percentile(Aggregate):
     template = "percentile_cont(%(share)s) WITHIN GROUP (ORDER BY %(expressions)s)"
     output_field = DurationField()
 
-    def __init__(self, expression: ExpressionWrapper, *, share: float, filter: Q) -> None:
+    def __init__(self, expression: ExpressionWrapper[Any], *, share: float, filter: Q) -> None:
         super().__init__(expression, share=share, filter=filter)
 
 

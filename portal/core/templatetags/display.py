@@ -89,7 +89,7 @@ def widget(field: BoundField, **attributes: str) -> SafeString:
 
     ``data_filter=""`` becomes the attribute ``data-filter``.
     """
-    extra = {name.replace("_", "-"): value for name, value in attributes.items()}
+    extra: dict[str, str | bool] = {name.replace("_", "-"): value for name, value in attributes.items()}
     is_choice = getattr(field.field.widget, "input_type", "") in {"checkbox", "radio"}
     return field.as_widget(attrs=extra if is_choice else {"class": "input", **extra})
 
