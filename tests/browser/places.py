@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.urls import NoReverseMatch, reverse
 
 from portal.core.ids import uuid7
-from portal.core.models import AuditEntry
+from portal.core.models import AuditEntry, User
 from workflows.models import Dependency, Run, Workflow
 
 PLAIN = {
@@ -18,6 +18,7 @@ PLAIN = {
     "dependencies": "dependency-list",
     "audit": "audit-list",
     "access": "access",
+    "access-grant": "access-grant",
     "tokens": "tokens",
     "preferences": "preferences",
     "sandbox": "sandbox",
@@ -56,6 +57,11 @@ def places() -> Iterator[Place]:
     troubled = Dependency.objects.order_by("-state", "name")[:1]
     yield from _objects("dependency", troubled, "dependency-detail", lambda d: d.name)
     yield from _objects("audit-entry", AuditEntry.objects.order_by("-sequence")[:1], "audit-entry", lambda e: e.id)
+    people = User.objects.filter(username="team_operator")
+    yield from _objects("access-person", people, "access-person", lambda u: u.username)
+    if workflow := Workflow.objects.first():
+        question = f"person=viewer&right=retry_step&on=workflow:{workflow.pk}"
+        yield Place("access-explained", f"{reverse('access')}?{question}")
     yield Place("login", reverse("login"), persona="")
     yield Place("error-404", "/nowhere/")
     yield (

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from portal.core import audit
+from portal.core.actor import person
+from portal.core.clock import now
+from portal.core.correlation import correlated
+from portal.core.models import User
+from portal.core.permissions import Permission, Role
+from portal.core.services.grants import grant_rights
+from portal.core.services.roles import grant_role
+from portal.core.services.tokens import create_token
 from portal.demo.services.history import write_history
 from tests.factories import make_heartbeat, make_run, open_breaker
 from workflows.engine.state import RunStatus, StepStatus
@@ -28,6 +37,7 @@ def ordinary() -> None:
     make_run(payout, status=RunStatus.PAUSED, at=_step(payout, 1), ago=timedelta(minutes=50))
     make_run(settle, status=RunStatus.ROLLED_BACK, ago=timedelta(hours=5))
     make_run(settle, status=RunStatus.CANCELLED, ago=timedelta(hours=6))
+    _acts(settle)
 
 
 def failing() -> None:
@@ -52,3 +62,32 @@ def _step(workflow: Workflow, position: int) -> str:
     """Return the name of a workflow's step."""
     latest = WorkflowVersion.objects.get(workflow=workflow, number=workflow.latest_version)
     return str(latest.definition["steps"][position]["name"])
+
+
+def _acts(workflow: Workflow) -> None:
+    """What the audit trail and the pages about access tell of."""
+    admin, operator = (
+        person(User.objects.get(username=name), origin="page 10.0.4.17") for name in ("admin", "operator")
+    )
+    support = User.objects.get(username="support")
+    with correlated("0199c2f4a1b07d3e8f21c5a9d0e4b671"):
+        grant_role(actor=admin, username="support", role=Role.VIEWER, reason="Reads along while Dana is away")
+        grant_rights(
+            actor=admin,
+            holder=support,
+            rights={Permission.VIEW_RUN, Permission.RETRY_STEP},
+            obj=workflow,
+            reason="On call for settlements until Monday",
+            expires_at=now() + timedelta(days=3),
+        )
+    create_token(actor=operator, name="nightly import", scopes={Permission.VIEW_RUN, Permission.START_RUN})
+    audit.record(
+        actor=person(support, origin="page 10.0.4.21"),
+        action="core.request.refused",
+        object_type="address",
+        object_id="/access/grants/new/",
+        object_label="POST /access/grants/new/",
+        reason="This needs the right to manage access. Ask an administrator for it.",
+        after={"permission": "manage_access"},
+        result=audit.Result.REFUSED,
+    )

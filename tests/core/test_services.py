@@ -86,7 +86,7 @@ def test_rights_on_one_workflow_are_given_until_a_time_and_taken(personas: Perso
     entry = last_entry()
     assert (entry.action, entry.object_type, entry.reason) == ("core.grant.given", "workflow", REASON)
     assert entry.after is not None
-    assert [right["right"] for right in entry.after["rights"]] == sorted(RIGHTS)
+    assert entry.after["rights"].keys() == RIGHTS
     revoke_rights(actor=admin, holder=personas.outsider, obj=workflow, reason=REASON)
     assert not may(personas.actor("outsider"), Permission.VIEW_RUN, workflow)
     with pytest.raises(NotFound):

@@ -23,11 +23,13 @@ RECENT = 2000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that an act changed, as text. None: there was, or is, none."""
+    """One value that an act changed, as text; "" where there was, or is, none. Of a list, also the difference."""
 
     name: str
-    before: str | None
-    after: str | None
+    before: str
+    after: str
+    removed: str
+    added: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def changes(entry: AuditEntry) -> list[Change]:
     """Return what differs between an entry's before and after, by dotted name."""
     before, after = dict(_flat(entry.before)), dict(_flat(entry.after))
     names = [*before, *(name for name in after if name not in before)]
-    return [Change(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
+    return [_change(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
 
 
 def action_words(action: str) -> str:
@@ -119,9 +121,25 @@ def action_words(action: str) -> str:
     return action.partition(".")[2].replace(".", " ").replace("_", " ").capitalize() or action
 
 
-def _flat(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+def _change(name: str, before: object, after: object) -> Change:
+    old, new = _items(before), _items(after)
+    removed = [item for item in old if item not in new]
+    added = [item for item in new if item not in old]
+    return Change(name, *(", ".join(items) for items in (old, new, removed, added)))
+
+
+def _items(value: object) -> list[str]:
+    if value is None:
+        return []
+    return [
+        item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+        for item in (value if isinstance(value, list) else [value])
+    ]
+
+
+def _flat(value: object, name: str = "") -> Iterator[tuple[str, object]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _flat(item, f"{name}.{key}" if name else str(key))
     elif value is not None:
-        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        yield name, value

@@ -99,13 +99,13 @@ def _on(holder: Holder, obj: models.Model) -> models.QuerySet[UserGrant] | model
     return _rows(holder).filter(**_key(holder), content_type=content_type, object_pk=str(obj.pk))
 
 
-def _held(holder: Holder, obj: models.Model) -> list[dict[str, object]]:
-    rows = _on(holder, obj).order_by("permission__codename").values("permission__codename", "expires_at")
-    return [{"right": row["permission__codename"], "until": row["expires_at"]} for row in rows]
+def _held(holder: Holder, obj: models.Model) -> dict[str, datetime | str]:
+    rows = _on(holder, obj).order_by("permission__codename").values_list("permission__codename", "expires_at")
+    return {right: until or "no end" for right, until in rows}
 
 
 def _record(
-    actor: Actor, action: str, holder: Holder, obj: models.Model, reason: str, before: list[dict[str, object]]
+    actor: Actor, action: str, holder: Holder, obj: models.Model, reason: str, before: dict[str, datetime | str]
 ) -> None:
     name = holder.get_username() if isinstance(holder, User) else f"everybody with the role {holder.name}"
     audit.record(
