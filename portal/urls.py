@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("portal.web.urls")),
+    path("", include("workflows.urls")),
     path("dependencies/", include("workflows.dependencies.urls")),
     path("api/v1/", include("portal.web.api_urls")),
 ]

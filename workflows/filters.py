@@ -82,14 +82,19 @@ class RunFilter(django_filters.FilterSet):
     view = django_filters.ChoiceFilter(
         label="Quick view", choices=[(k, v[0]) for k, v in QUICK_VIEWS.items()], method="filter_view"
     )
-    q = django_filters.CharFilter(label="Run id, idempotency key, customer or correlation id", method="filter_q")
+    q = django_filters.CharFilter(label="Run id, key, customer or correlation id", method="filter_q")
     state = django_filters.MultipleChoiceFilter(
         label="State",
         field_name="status",
         choices=[(s.value, s.value.replace("_", " ").capitalize()) for s in RunStatus],
+        widget=forms.CheckboxSelectMultiple,
     )
     workflow = WorkflowChoice(
-        label="Workflow", field_name="workflow__slug", to_field_name="slug", queryset=_visible_workflows
+        label="Workflow",
+        field_name="workflow__slug",
+        to_field_name="slug",
+        queryset=_visible_workflows,
+        widget=forms.CheckboxSelectMultiple,
     )
     team = django_filters.CharFilter(label="Owner", field_name="workflow__team__slug")
     step = django_filters.CharFilter(label="Step", field_name="current_step")
@@ -97,6 +102,7 @@ class RunFilter(django_filters.FilterSet):
         label="Waits for",
         field_name="waiting_reason",
         choices=[(r.value, r.value.capitalize()) for r in WaitingReason if r],
+        widget=forms.CheckboxSelectMultiple,
     )
     dependency = django_filters.CharFilter(label="Dependency", method="filter_dependency")
     customer = django_filters.CharFilter(label="Customer", field_name="customer_key")

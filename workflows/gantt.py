@@ -60,6 +60,11 @@ class Bar:
     label: str
     open: bool = False
 
+    @property
+    def is_thin(self) -> bool:
+        """Whether nothing worked in it."""
+        return self.kind in {"wait", "folded"}
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:
@@ -76,6 +81,11 @@ class Fold:
     x: float
     width: float
     label: str
+
+    @property
+    def middle(self) -> float:
+        """Where its label is centred."""
+        return round(self.x + self.width / 2, 3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from portal.core.durations import duration_words
 from workflows.models import RunEvent
 from workflows.presentation import StateName
 
@@ -25,6 +26,8 @@ _WORDS: dict[str, tuple[StateName, str]] = {
     "run.reclaimed": (_AMBER, "Taken over from a worker that was lost"),
     "run.waiting": (_WAIT, "Waits"),
     "run.resumed": (_RUN, "Resumed"),
+    "run.pause_requested": (_STOP, "Pause asked for"),
+    "run.cancel_requested": (_STOP, "Cancellation asked for"),
     "run.paused": (_STOP, "Paused"),
     "run.cancelled": (_STOP, "Cancelled"),
     "run.succeeded": (_OK, "Succeeded"),
@@ -46,6 +49,7 @@ _WORDS: dict[str, tuple[StateName, str]] = {
     "step.compensated": (_STOP, "undone"),
     "step.compensation_failed": (_BAD, "could not be undone"),
 }
+_WAITS = frozenset({"step.unavailable", "run.waiting"})
 # What a reader looks for who asks what went wrong.
 TROUBLE = tuple(kind for kind, (state, _) in _WORDS.items() if state in {_BAD, _AMBER})
 
@@ -79,7 +83,7 @@ def line_of(event: RunEvent, titles: Mapping[str, str]) -> Line:
         step=event.step,
         message=str(data.get("reason") or error.get("message") or ""),
         details=tuple(_details(data, error)),
-        until=_moment(data.get("retry_at")),
+        until=_next_try(event),
     )
 
 
@@ -90,20 +94,29 @@ def _by(data: Json) -> str:
 def _details(data: Json, error: Json) -> list[str]:
     details = []
     if data.get("attempt"):
-        details.append(f"try {data['attempt']}")
+        details.append(f"try {data['attempt']}" + (f" of {data['of']}" if data.get("of") else ""))
     if error.get("type"):
         details.append(str(error["type"]))
     if data.get("dependency"):
         details.append(str(data["dependency"]))
     if data.get("duration_ms") is not None:
-        details.append(f"{data['duration_ms']} ms")
+        details.append(duration_words(timedelta(milliseconds=data["duration_ms"])))
     if data.get("worker"):
         details.append(f"worker {data['worker']}")
     return details
 
 
-def _moment(value: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
+def _next_try(event: RunEvent) -> datetime | None:
+    seconds = event.data.get("retry_in_seconds")
+    return None if seconds is None else event.at + timedelta(seconds=seconds)
+
+
+def waiting_since(events: Sequence[RunEvent]) -> datetime | None:
+    """Return when the wait began with which the history ends: the first of its unbroken row of failed looks."""
+    since = None
+    for event in reversed(events):
+        if event.kind in _WAITS:
+            since = event.at
+        elif event.kind != "run.reclaimed":
+            break
+    return since

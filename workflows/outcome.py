@@ -53,6 +53,7 @@ class Facts:
     definition: Json
     steps: Mapping[str, StepRun]
     last: Mapping[str, RunEvent]
+    waiting_since: datetime | None
     now: datetime
 
     def declared(self, name: str) -> Json:
@@ -96,20 +97,25 @@ def plain(sentence: Sentence) -> str:
 
 
 def _scheduled(facts: Facts) -> Outcome:
+    if facts.run.workflow.paused_at:
+        return _held(facts, facts.run.workflow.paused_at)
     when = facts.run.wake_at
     return Outcome(("Starts at ", when, ".") if when else ("Scheduled to start later.",))
 
 
 def _queued(facts: Facts) -> Outcome:
-    workflow = facts.run.workflow
-    if workflow.paused_at:
-        who = f" by {workflow.paused_by}" if workflow.paused_by_id else ""
-        why = f": {workflow.paused_reason}" if workflow.paused_reason else ""
-        held: Sentence = (f"Held: new runs of {workflow.title} are paused{who} since ", workflow.paused_at, f"{why}.")
-        return Outcome(held)
     resumed = facts.last.get("run.resumed")
     since = resumed.at if resumed else facts.run.created_at
     return Outcome(("Waits for a free worker since ", since, "."))
+
+
+def _held(facts: Facts, since: datetime) -> Outcome:
+    workflow = facts.run.workflow
+    person = workflow.paused_by
+    who = f" by {person.get_full_name() or person.get_username()}" if person else ""
+    why = f": {_stopped(workflow.paused_reason)}" if workflow.paused_reason else "."
+    note = "It starts when the workflow is resumed."
+    return Outcome((f"Held: {workflow.title} is paused{who} since ", since, why), ((note,),))
 
 
 def _running(facts: Facts) -> Outcome:
@@ -131,13 +137,17 @@ def _current_try(step: StepRun | None) -> int:
 
 def _requested(facts: Facts) -> tuple[Sentence, ...]:
     words = {Request.PAUSE: "A pause was asked for", Request.CANCEL: "A cancellation was asked for"}
-    asked = words.get(Request(facts.run.request))
-    return ((f"{asked}: it takes effect as soon as this step has ended.",),) if asked else ()
+    if not facts.run.request:
+        return ()
+    event = facts.last.get(f"run.{facts.run.request}_requested")
+    who = f" by {event.data['actor']}" if event and event.data.get("actor") else ""
+    asked = words[Request(facts.run.request)]
+    return ((f"{asked}{who}: it takes effect as soon as this step has ended.",),)
 
 
 def _waiting(facts: Facts) -> Outcome:
     run = facts.run
-    since = facts.last["run.waiting"].at if "run.waiting" in facts.last else run.current_step_at or run.created_at
+    since = facts.waiting_since or run.current_step_at or run.created_at
     again: Sentence = ("; tries again at ", run.wake_at, ".") if run.wake_at else (".",)
     place = facts.named(run.current_step)
     match WaitingReason(run.waiting_reason):
@@ -174,6 +184,11 @@ def _paused(facts: Facts) -> Outcome:
     uncertain = facts.in_status(StepStatus.UNCERTAIN)
     if uncertain:
         return _undecided(facts, uncertain[0])
+    undone, paused = facts.last.get("run.rolled_back"), facts.last.get("run.paused")
+    if undone and (paused is None or undone.number > paused.number):
+        kept = facts.title(str(undone.data.get("to_step") or ""))
+        back: Sentence = (f"Rolled back to {kept} at ", undone.at, ", and paused there.")
+        return Outcome(back, (*_undone(facts), *_kept(facts)))
     return Outcome(_by_whom(facts, "run.paused", "Paused"), _kept(facts))
 
 
@@ -254,23 +269,31 @@ def _kept(facts: Facts) -> tuple[Sentence, ...]:
 
 
 def _rolling_back(facts: Facts) -> Outcome:
-    undone = facts.in_status(*_UNDONE)
     current = facts.in_status(StepStatus.COMPENSATING)
     headline: Sentence = ("Rolling back",)
     if started := facts.last.get("run.rollback_started"):
         headline = (*headline, " since ", started.at)
-    if current:
+    if facts.run.wake_at:
+        headline = (
+            *headline,
+            ": waits to undo ",
+            facts.title(facts.run.current_step),
+            ", again at ",
+            facts.run.wake_at,
+        )
+    elif current:
         headline = (*headline, f": undoing {_titles(facts, current)}")
-    notes: tuple[Sentence, ...] = ((f"Undone so far: {_titles(facts, undone)}.",),) if undone else ()
-    return Outcome((*headline, "."), notes)
+    return Outcome((*headline, "."), _undone(facts))
+
+
+def _undone(facts: Facts) -> tuple[Sentence, ...]:
+    undone = facts.in_status(*_UNDONE)
+    return ((f"Undone: {_titles(facts, undone)}.",),) if undone else ()
 
 
 def _rolled_back(facts: Facts) -> Outcome:
-    undone = facts.in_status(*_UNDONE)
-    what = f"Undone: {_titles(facts, undone)}." if undone else "There was nothing to undo."
-    left = facts.in_status(*DONE_STEP_STATUSES)
-    left = [name for name in left if facts.steps[name].status != StepStatus.SKIPPED]
-    notes: tuple[Sentence, ...] = ((what,),)
+    left = [n for n in facts.in_status(*DONE_STEP_STATUSES) if facts.steps[n].status != StepStatus.SKIPPED]
+    notes = _undone(facts) or (("There was nothing to undo.",),)
     if left:
         notes += ((f"Left as it is: {_titles(facts, left)}.",),)
     return Outcome(_by_whom(facts, "run.rollback_started", "Rolled back"), notes)
@@ -281,25 +304,28 @@ def _rollback_failed(facts: Facts) -> Outcome:
     name = failed[0] if failed else facts.run.current_step
     error = facts.steps[name].error if name in facts.steps else None
     message = _message(error or facts.run.error) or "no reason was recorded."
-    undone = facts.in_status(*_UNDONE)
     still = facts.in_status(StepStatus.SUCCEEDED, StepStatus.FELL_BACK)
-    notes: list[Sentence] = [(f"Undone: {_titles(facts, undone)}.",)] if undone else [("Nothing is undone yet.",)]
+    notes = _undone(facts) or (("Nothing is undone yet.",),)
     if still:
-        notes.append((f"Still in force: {_titles(facts, still)}.",))
-    return Outcome((f"Rollback stopped: {facts.title(name)} could not be undone: {message}",), tuple(notes))
+        notes += ((f"Still in force: {_titles(facts, still)}.",),)
+    return Outcome((f"Rollback stopped: {facts.title(name)} could not be undone: {message}",), notes)
 
 
 def _cancelled(facts: Facts) -> Outcome:
     return Outcome(_by_whom(facts, "run.cancelled", "Cancelled"), _kept(facts))
 
 
+_ASKED = {"run.paused": "run.pause_requested", "run.cancelled": "run.cancel_requested"}
+
+
 def _by_whom(facts: Facts, kind: str, verb: str) -> Sentence:
-    """Return "Paused by Ana at 10:02: reason."."""
+    """Return "Paused by Ana at 10:02: reason."; while a worker had the run, who asked stands in an earlier event."""
     event = facts.last.get(kind)
     if event is None:
         return (f"{verb}.",)
-    who = f" by {event.data['actor']}" if event.data.get("actor") else ""
-    why = f": {_stopped(event.data['reason'])}" if event.data.get("reason") else "."
+    asked = event if event.data.get("actor") else facts.last.get(_ASKED.get(kind, ""), event)
+    who = f" by {asked.data['actor']}" if asked.data.get("actor") else ""
+    why = f": {_stopped(asked.data['reason'])}" if asked.data.get("reason") else "."
     return (f"{verb}{who} at ", event.at, why)
 
 

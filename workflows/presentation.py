@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
-from workflows.engine.state import RunStatus, StepStatus
+from workflows.engine.state import RunStatus, StepStatus, WaitingReason
 from workflows.models import Run
 
 
@@ -84,6 +85,31 @@ _STOPPED = frozenset({RunStatus.ROLLED_BACK, RunStatus.CANCELLED, RunStatus.ROLL
 def run_state(run: Run) -> State:
     """Return the state that a run is shown in."""
     return RUN_STATES[RunStatus(run.status)]
+
+
+def short_id(run_id: UUID) -> str:
+    """Return the end of a run's id, for lists: the beginning is a time, which neighbours share."""
+    return str(run_id)[-8:]
+
+
+_WAITING_WORDS: dict[WaitingReason, str] = {
+    WaitingReason.RETRY: "for its next try",
+    WaitingReason.TIMER: "for a set time",
+    WaitingReason.EVENT: "for an event",
+    WaitingReason.APPROVAL: "for a person",
+    WaitingReason.DEPENDENCY: "for a service",
+    WaitingReason.LOCK: "for another run",
+    WaitingReason.CAPACITY: "for capacity",
+    WaitingReason.CONFIGURATION: "for configuration",
+}
+
+
+def waiting_words(run: Run) -> str:
+    """Return what a waiting run waits for: "for payments-gateway"; "" for a run that does not wait."""
+    if run.waiting_reason == WaitingReason.DEPENDENCY and run.waiting_on:
+        return f"for {run.waiting_on}"
+    words = _WAITING_WORDS.get(WaitingReason(run.waiting_reason), "")
+    return f"{words}: {run.waiting_on}" if words and run.waiting_on else words
 
 
 def step_state(status: StepStatus, run_status: RunStatus) -> State:

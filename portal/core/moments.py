@@ -20,6 +20,13 @@ def absolute_words(value: datetime, *, seconds: bool = False) -> str:
     )
 
 
+def clock_words(value: datetime) -> str:
+    """Return the time of day with seconds in the viewer's zone, with the date only if it is not today."""
+    local = timezone.localtime(value)
+    is_today = local.date() == timezone.localdate()
+    return f"{local:%H:%M:%S}" if is_today else absolute_words(value, seconds=True)
+
+
 def relative_words(value: datetime, now: datetime) -> str:
     """Return how long ago, or in how long; beyond a day the absolute time. static/js/times.js says the same."""
     apart = now - value

@@ -17,7 +17,7 @@ def access_run(actor: Actor, run_id: UUID, *, permission: Permission = Permissio
     :raises NotFound: if there is no such run, or none that the actor may see.
     :raises Forbidden: if the actor may see it but not do that.
     """
-    run = Run.objects.select_related("workflow__team").filter(pk=run_id).first()
+    run = Run.objects.select_related("workflow__team", "workflow__paused_by").filter(pk=run_id).first()
     if run is None:
         raise NotFound("There is no such run, or none that you may see.")
     authorise(actor, permission, run)

@@ -8,26 +8,30 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.fields.json import KT
 
 from portal.core import clock
 from portal.core.access import may
 from portal.core.actor import Actor
+from portal.core.durations import duration_words
 from portal.core.permissions import Permission
+from workflows import step_words
 from workflows.engine.state import RunStatus, StepStatus
-from workflows.gantt import Chart, draw
-from workflows.history import TROUBLE, Line, line_of
+from workflows.gantt import Bar, Chart, draw
+from workflows.history import TROUBLE, Line, line_of, waiting_since
 from workflows.lanes import lanes_of
 from workflows.models import Attempt, Run, RunEvent, StepRun, WorkflowVersion
-from workflows.outcome import Facts, Outcome, outcome
-from workflows.presentation import State, run_state, step_state
-from workflows.queries.runs import Usual, duration_of, usual_durations
+from workflows.outcome import Facts, Outcome, outcome, plain
+from workflows.presentation import State, run_state, short_id, step_state
+from workflows.queries.runs import Usual, duration_of, is_under_way, usual_durations
 from workflows.redaction import Redaction, redaction_of
 
 Json = Mapping[str, Any]
 EVENTS_SHOWN = 200
+ATTEMPTS_SHOWN = 50
 ATTEMPTS_READ = 1000
+_TROUBLE = frozenset({StepStatus.FAILED, StepStatus.UNCERTAIN, StepStatus.COMPENSATION_FAILED})
 _NOT_DONE = frozenset({StepStatus.PENDING, StepStatus.WAITING, StepStatus.FAILED})
 
 
@@ -68,9 +72,112 @@ class StepView:
         return self.row.ended_at - self.row.started_at
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for its next try."""
+        return self.status == StepStatus.WAITING
+
+    @property
+    def latest_attempts(self) -> list[Attempt]:
+        """The attempts, the latest first."""
+        return list(reversed(self.attempts[-ATTEMPTS_SHOWN:]))
+
+    @property
+    def summary(self) -> str:
+        """State, tries and duration in a few words, for those who cannot see the bars."""
+        parts = [self.state.word]
+        if self.tries > 1:
+            parts.append(f"{self.tries} tries")
+        if self.took is not None:
+            parts.append(f"took {duration_words(self.took)}")
+        return ", ".join([*parts, self.message] if self.message else parts)
+
+    @property
+    def effect_words(self) -> str:
+        """Where the step has its effect."""
+        return step_words.effect_words(self.declared)
+
+    @property
+    def promise(self) -> str:
+        """What is promised when a worker dies in it."""
+        return step_words.promise(self.declared)
+
+    @property
+    def retry_words(self) -> str:
+        """How often it is tried."""
+        return step_words.retry_words(self.declared)
+
+    @property
+    def undo_words(self) -> str:
+        """Whether a rollback undoes it, or has."""
+        return step_words.undo_words(self.declared, is_undone=self.status == StepStatus.COMPENSATED)
+
+    @property
+    def no_output_words(self) -> str:
+        """Why there is no output."""
+        done = {StepStatus.SUCCEEDED, StepStatus.FELL_BACK, StepStatus.COMPENSATED}
+        return "This step returns nothing." if self.status in done else f"None: {self.state.word.lower()}."
+
+    @property
     def message(self) -> str:
         """The latest error in one line, "" without one."""
         return str((self.row.error or {}).get("message", "")) if self.row else ""
+
+
+@dataclass(frozen=True, slots=True)
+class InputPart:
+    """What one edge brings to a step."""
+
+    title: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One line of a stack. ``in_app``: of a flow, not of the engine or a library."""
+
+    file: str
+    line: int
+    function: str
+    code: str
+    in_app: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorView:
+    """An error as one viewer may see it."""
+
+    type: str
+    message: str
+    chain: Sequence[Json]
+    context: Json
+    frames: Sequence[Frame]
+    stack_is_hidden: bool
+
+
+def error_view(error: Json, *, sees_payload: bool) -> ErrorView:
+    """Return an error; without the right to see payloads neither its stack nor its context, which quote values."""
+    stack = [Frame(**frame) for frame in error.get("stack", [])]
+    return ErrorView(
+        type=error.get("type", ""),
+        message=error.get("message", "") or error.get("type", ""),
+        chain=error.get("chain", []),
+        context=error.get("context", {}) if sees_payload else {},
+        frames=stack if sees_payload else [],
+        stack_is_hidden=bool(stack) and not sees_payload,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawer:
+    """One step in full. ``hides_values``: something it takes or gives is not shown to this viewer."""
+
+    step: StepView
+    inputs: Sequence[InputPart]
+    output: Any
+    error: ErrorView | None
+    hides_values: bool
+    previous: StepView | None
+    next: StepView | None
 
 
 @dataclass(frozen=True)
@@ -86,6 +193,32 @@ class RunPage:
     usual: Usual | None
     redaction: Redaction
     now: datetime
+
+    @property
+    def short_id(self) -> str:
+        """The end of the run's id."""
+        return short_id(self.run.pk)
+
+    @property
+    def announcement(self) -> str:
+        """What a screen reader is told when it changes: the state, and the outcome of a run that ended."""
+        words = plain(self.outcome.headline) if self.run.is_final else self.state.word
+        return f"Run {self.short_id}: {words}"
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it took, or has already taken, longer than promised."""
+        return self.run.due_at is not None and (self.run.ended_at or self.now) > self.run.due_at
+
+    @property
+    def input(self) -> Any:
+        """The run's input, as this viewer may see it."""
+        return self.redaction.input(self.run.input)
+
+    @property
+    def output(self) -> Any:
+        """The run's output, as this viewer may see it."""
+        return self.redaction.run_output(self.run.output)
 
     @property
     def state(self) -> State:
@@ -118,12 +251,12 @@ class RunPage:
     def outcome(self) -> Outcome:
         """What became of the run, in words."""
         last = {event.kind: event for event in self.events}
-        return outcome(Facts(self.run, self.definition, self.rows, last, self.now))
+        return outcome(Facts(self.run, self.definition, self.rows, last, waiting_since(self.events), self.now))
 
     @cached_property
     def history(self) -> list[Line]:
-        """The events as lines, oldest first; only those that tell of trouble if that was asked."""
-        shown = (event for event in self.events if not self.failed_only or event.kind in TROUBLE)
+        """The events as lines, the latest first; only those that tell of trouble if that was asked."""
+        shown = (event for event in reversed(self.events) if not self.failed_only or event.kind in TROUBLE)
         return [line_of(event, self.titles) for event in shown]
 
     @property
@@ -136,8 +269,19 @@ class RunPage:
         """The reason given at the start, "" without one."""
         return next((str(e.data.get("reason", "")) for e in self.events if e.kind == "run.accepted"), "")
 
+    @property
+    def step_in_trouble(self) -> str:
+        """The step that a reader asks about first: one that failed or is uncertain; "" without one."""
+        return next((step.name for step in self.steps if step.status in _TROUBLE), "")
+
+    @cached_property
+    def lanes(self) -> list[tuple[StepView, tuple[Bar, ...]]]:
+        """Each step with the bars of its lane."""
+        return [(step, self.chart.bars[step.name]) for step in self.steps]
+
+    @cached_property
     def chart(self) -> Chart:
-        """Draw the timeline."""
+        """The timeline."""
         running = {s.name: s.since for s in self.steps if s.status == StepStatus.RUNNING and s.since}
         return draw(
             lanes_of(self.definition["steps"], self.rows, self.attempts, running=running, now=self.now),
@@ -148,20 +292,35 @@ class RunPage:
             due=self.run.due_at,
         )
 
-    def step(self, name: str) -> StepView | None:
-        """Return a step by name; None if the workflow has no such step."""
-        return next((step for step in self.steps if step.name == name), None)
+    def drawer(self, name: str) -> Drawer | None:
+        """Return one step in full; None if the workflow has no such step."""
+        place = next((i for i, step in enumerate(self.steps) if step.name == name), None)
+        if place is None:
+            return None
+        step, row = self.steps[place], self.rows.get(name)
+        error = row.error if row else None
+        return Drawer(
+            step=step,
+            inputs=[self._brought_by(source) for source in step.declared["needs"]],
+            output=self.redaction.step_output(name, row.output) if row else None,
+            error=error_view(error, sees_payload=self.redaction.sees_payload) if error else None,
+            hides_values=self._hides_values_of(step),
+            previous=self.steps[place - 1] if place else None,
+            next=self.steps[place + 1] if place + 1 < len(self.steps) else None,
+        )
 
-    def input_of(self, step: StepView) -> dict[str, Any]:
-        """Return what the step takes, as this viewer may see it: what its edges bring, by source."""
-        values: dict[str, Any] = {}
-        for source in step.declared["needs"]:
-            if source == "input":
-                values["input"] = self.redaction.input(self.run.input)
-            else:
-                row = self.rows.get(source)
-                values[source] = self.redaction.step_output(source, row.output) if row else None
-        return values
+    def _hides_values_of(self, step: StepView) -> bool:
+        if self.redaction.sees_payload:
+            return False
+        fields = [self.redaction.step_fields.get(name) for name in (step.name, *step.declared["needs"])]
+        return any(fields) or ("input" in step.declared["needs"] and bool(self.redaction.input_fields))
+
+    def _brought_by(self, source: str) -> InputPart:
+        if source == "input":
+            return InputPart("Input of the run", self.redaction.input(self.run.input))
+        row = self.rows.get(source)
+        value = self.redaction.step_output(source, row.output) if row else None
+        return InputPart(f"From {self.titles[source]}", value)
 
     def _view(self, number: int, declared: Json) -> StepView:
         name = declared["name"]
@@ -183,6 +342,16 @@ class RunPage:
             attempts=[attempt for attempt in self.attempts if attempt.step == name],
             since=since,
         )
+
+
+def version_token(run: Run) -> str:
+    """Return a word that changes when the page of ``run`` would look different.
+
+    What goes on also looks different as time goes by: bars grow every two seconds, waits every ten.
+    """
+    seconds = 0 if run.is_final else 2 if is_under_way(run) else 10
+    tick = int(clock.now().timestamp()) // seconds if seconds else 0
+    return f"{run.event_count}.{run.status}.{run.current_step}.{run.request}.{tick}"
 
 
 def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
@@ -207,7 +376,7 @@ def _attempts(run: Run) -> list[Attempt]:
     latest = (
         Attempt.objects.filter(run=run)
         .defer("error", "output")
-        .annotate(code=KT("error__code"), message=KT("error__message"))
+        .annotate(code=KT("error__code"), message=KT("error__message"), took=F("ended_at") - F("started_at"))
         .order_by("-id")[:ATTEMPTS_READ]
     )
     return list(reversed(latest))

@@ -12,11 +12,12 @@ from django.db.models import QuerySet
 from portal.core import clock
 from portal.core.access import within_reach
 from portal.core.actor import Actor
+from portal.core.durations import duration_words
 from portal.core.paging import CappedCount, capped_count, keyset_page
 from portal.core.permissions import Permission
 from workflows.engine.state import RunStatus
 from workflows.models import Run
-from workflows.presentation import State, run_state
+from workflows.presentation import State, StateName, run_state, short_id, waiting_words
 
 PAGE_SIZE = 50
 FRESH_LIMIT = 99
@@ -56,6 +57,35 @@ class RunRow:
     duration: timedelta | None
     usual: Usual | None
     now: datetime
+
+    @property
+    def short_id(self) -> str:
+        """The end of the run's id, where ids of one time differ."""
+        return short_id(self.run.pk)
+
+    @property
+    def began(self) -> datetime:
+        """When it started; before that, when it was accepted."""
+        return self.run.started_at or self.run.created_at
+
+    @property
+    def why(self) -> str:
+        """Where it stands, and what it waits for or its latest error, in a few words; "" for one that is done."""
+        if self.state.name == StateName.OK or self.run.status == RunStatus.QUEUED:
+            return ""
+        words = waiting_words(self.run)
+        if self.state.name == StateName.FAILED and self.run.error:
+            words = str(self.run.error.get("message", ""))
+        step = self.run.current_step.replace("_", " ")
+        return ": ".join(filter(None, (step, words)))
+
+    @property
+    def versus_words(self) -> str:
+        """The comparison with the workflow's usual duration, as a sentence."""
+        if self.usual is None or self.duration is None:
+            return ""
+        took, usual = duration_words(self.duration), duration_words(self.usual.median)
+        return f"{took}; half of the latest successes took up to {usual}, 95 % up to {duration_words(self.usual.p95)}"
 
     @property
     def is_late(self) -> bool:

@@ -1,0 +1,97 @@
+"""What stands above the list of runs: quick views, the form of filters, and a chip for each active one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django import forms
+from django.http import QueryDict
+
+from workflows.filters import QUICK_VIEWS, RunFilter
+
+# Of the query string, what is a place in the list and not a filter.
+PLACE = ("before", "after", "upto")
+MAIN = ("q", "workflow", "state", "since", "until")
+_MORE = ("waiting", "dependency", "step", "customer", "team", "amount_min", "amount_max")
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """An active filter, and the address of the list without it."""
+
+    label: str
+    value: str
+    remove_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuickView:
+    """A named list."""
+
+    title: str
+    help: str
+    url: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FilterBar:
+    """Everything above the list."""
+
+    form: forms.Form
+    chips: list[Chip]
+    views: list[QuickView]
+
+    @property
+    def main(self) -> list[forms.BoundField]:
+        """The fields that are always in sight."""
+        return [self.form[name] for name in MAIN]
+
+    @property
+    def more(self) -> list[forms.BoundField]:
+        """The fields behind "More filters"."""
+        return [self.form[name] for name in _MORE]
+
+    @property
+    def more_in_use(self) -> int:
+        """How many of the fields behind "More filters" narrow the list."""
+        return sum(bool(self.form.cleaned_data.get(name)) for name in _MORE)
+
+
+def filter_bar(filters: RunFilter, path: str) -> FilterBar:
+    """Return what stands above the list for these filters."""
+    query: QueryDict = filters.data
+    form = filters.form
+    form.is_valid()
+    current = form.cleaned_data.get("view") or ""
+    views = [QuickView("All", "Every run that you may see", path, not current)] + [
+        QuickView(title, text, f"{path}?view={name}", name == current) for name, (title, text) in QUICK_VIEWS.items()
+    ]
+    return FilterBar(form, list(_chips(form, query, path)), views)
+
+
+def without_place(query: QueryDict) -> QueryDict:
+    """Return the query with its filters, at the beginning of the list."""
+    copy = query.copy()
+    for name in PLACE:
+        copy.pop(name, None)
+    return copy
+
+
+def _chips(form: forms.Form, query: QueryDict, path: str) -> Iterator[Chip]:
+    for name, field in form.fields.items():
+        if name == "view" or not form.cleaned_data.get(name):
+            continue
+        for value in filter(None, query.getlist(name)):
+            rest = without_place(query)
+            rest.setlist(name, [other for other in query.getlist(name) if other not in {value, ""}])
+            words = _words(field, value)
+            yield Chip(str(field.label), words, f"{path}?{rest.urlencode()}" if rest else path)
+
+
+def _words(field: forms.Field, value: str) -> str:
+    if isinstance(field, forms.ModelMultipleChoiceField):
+        return value
+    choices = dict(getattr(field, "choices", None) or [])
+    return str(choices.get(value, value)).replace("T", " ") if choices else value.replace("T", " ")

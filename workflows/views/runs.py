@@ -1,0 +1,106 @@
+"""Pages that show runs: the list, its export, and one run."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from portal.core import audit
+from portal.core.actor import actor_of
+from portal.core.htmx import render_page, wants_fragment
+from portal.core.permissions import Permission
+from portal.core.web import requires
+from workflows.export import EXPORT_LIMIT, runs_as_csv
+from workflows.filters import RunFilter
+from workflows.models import Run
+from workflows.queries import access_run
+from workflows.queries.run_page import run_page, version_token
+from workflows.queries.runs import RunList, run_list, visible_runs
+from workflows.views.run_filters import filter_bar, without_place
+
+
+@require_safe
+@requires(Permission.VIEW_RUN)
+def run_list_page(request: HttpRequest) -> HttpResponse:
+    """The list of runs; for htmx only its rows. The address holds everything that was chosen."""
+    filters = RunFilter(request.GET, queryset=visible_runs(actor_of(request)), request=request)
+    bar = filter_bar(filters, request.path)
+    pinned = _uuid(request.GET.get("upto"))
+    runs = run_list(
+        filters.qs,
+        before=request.GET.get("before", ""),
+        after=request.GET.get("after", ""),
+        pinned=pinned,
+    )
+    context = {
+        "bar": bar,
+        "runs": runs,
+        "is_first_page": not (request.GET.get("before") or request.GET.get("after")),
+        "pin": pinned or (str(runs.rows[0].run.pk) if runs.rows else ""),
+        "may_be_first_use": not runs.rows and not bar.chips and not without_place(request.GET),
+        "count_words": _count_words(runs),
+        "export_limit": EXPORT_LIMIT,
+    }
+    return render_page(request, "workflows/run_list.html", "workflows/_run_list.html", context)
+
+
+@require_safe
+@requires(Permission.VIEW_RUN)
+def run_detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """One run. A poll that says what it has seen is answered with 204 while nothing has changed."""
+    actor = actor_of(request)
+    run = access_run(actor, run_id)
+    seen = version_token(run)
+    if wants_fragment(request) and request.GET.get("seen") == seen:
+        return HttpResponse(status=204)
+    page = run_page(actor, run, failed_only="failed" in request.GET)
+    chosen = request.GET.get("step", page.step_in_trouble)
+    context = {
+        "page": page,
+        "run": run,
+        "drawer": page.drawer(chosen),
+        "as_list": request.GET.get("view") == "list",
+        "seen": seen,
+    }
+    return render_page(request, "workflows/run_detail.html", "workflows/_run.html", context)
+
+
+@require_POST
+@requires(Permission.VIEW_RUN)
+def run_export(request: HttpRequest) -> HttpResponse:
+    """The filtered list as CSV. A POST, because who took what is written to the audit trail."""
+    actor = actor_of(request)
+    filters = RunFilter(request.GET, queryset=visible_runs(actor), request=request)
+    text, count = runs_as_csv(filters.qs)
+    query = without_place(request.GET).urlencode()
+    audit.record(
+        actor=actor,
+        action="workflows.runs.export",
+        object_type="runs",
+        object_label=query[:200] or "all runs",
+        after={"rows": count, "query": query},
+    )
+    response = HttpResponse(text, content_type="text/csv; charset=utf-8")
+    name = f"runs-{timezone.localtime():%Y-%m-%d-%H%M}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def run_url(run: Run | UUID) -> str:
+    """Return the address of a run's page."""
+    return reverse("run-detail", args=[run.pk if isinstance(run, Run) else run])
+
+
+def _count_words(runs: RunList) -> str:
+    return f"{runs.total} run{'' if runs.total.number == 1 else 's'}"
+
+
+def _uuid(value: str | None) -> str:
+    try:
+        return str(UUID(value)) if value else ""
+    except ValueError:
+        return ""
