@@ -30,6 +30,7 @@ from workflows.redaction import Redaction, redaction_of
 Json = Mapping[str, Any]
 EVENTS_SHOWN = 200
 ATTEMPTS_SHOWN = 50
+CHANGES_SHOWN = 8
 ATTEMPTS_READ = 1000
 _TROUBLE = frozenset({StepStatus.FAILED, StepStatus.UNCERTAIN, StepStatus.COMPENSATION_FAILED})
 _NOT_DONE = frozenset({StepStatus.PENDING, StepStatus.WAITING, StepStatus.FAILED})
@@ -356,8 +357,7 @@ def version_token(run: Run) -> str:
 
 def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
     """Read what the page of ``run`` shows to ``actor``, who may see it. Five queries, four for a finished run."""
-    definition = WorkflowVersion.objects.get(workflow=run.workflow_id, number=run.version).definition
-    rows = {row.step: row for row in StepRun.objects.filter(run=run)}
+    definition, rows = declared_steps(run), step_rows(run)
     return RunPage(
         run=run,
         definition=definition,
@@ -369,6 +369,24 @@ def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
         redaction=redaction_of(definition, sees_payload=may(actor, Permission.VIEW_PAYLOAD, run)),
         now=clock.now(),
     )
+
+
+def declared_steps(run: Run) -> Json:
+    """Return the definition of the run's version, as it was when the run was made."""
+    definition: Json = WorkflowVersion.objects.get(workflow=run.workflow_id, number=run.version).definition
+    return definition
+
+
+def step_rows(run: Run) -> dict[str, StepRun]:
+    """Return the checkpoints of a run by step."""
+    return {row.step: row for row in StepRun.objects.filter(run=run)}
+
+
+def changes_since(run: Run, number: int) -> list[Line]:
+    """Return what has happened to the run since its event ``number``, in words, the earliest first."""
+    titles = {step["name"]: step["title"] for step in declared_steps(run)["steps"]}
+    events = RunEvent.objects.filter(run=run, number__gt=number).order_by("number")
+    return [line_of(event, titles) for event in events[:CHANGES_SHOWN]]
 
 
 def _attempts(run: Run) -> list[Attempt]:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from portal.core import audit
+from portal.core.access import may
 from portal.core.actor import actor_of
 from portal.core.htmx import render_page, wants_fragment
 from portal.core.permissions import Permission
@@ -20,6 +21,8 @@ from workflows.models import Run
 from workflows.queries import access_run
 from workflows.queries.run_page import run_page, version_token
 from workflows.queries.runs import RunList, run_list, visible_runs
+from workflows.services import available_commands
+from workflows.views.offers import offers
 from workflows.views.run_filters import filter_bar, without_place
 
 
@@ -58,11 +61,13 @@ def run_detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
     if wants_fragment(request) and request.GET.get("seen") == seen:
         return HttpResponse(status=204)
     page = run_page(actor, run, failed_only="failed" in request.GET)
-    chosen = request.GET.get("step", page.step_in_trouble)
+    drawer = page.drawer(request.GET.get("step", page.step_in_trouble))
     context = {
         "page": page,
         "run": run,
-        "drawer": page.drawer(chosen),
+        "drawer": drawer,
+        "offers": offers(available_commands(actor, run, page.rows.values()), page, drawer),
+        "may_view_audit": may(actor, Permission.VIEW_AUDIT),
         "as_list": request.GET.get("view") == "list",
         "seen": seen,
     }
