@@ -109,6 +109,8 @@ class SchemaForm(forms.Form):
             field.help_text = declared.get("description") or part.get("description") or field.help_text
             if "default" in declared and declared["default"] is not None:
                 field.initial = declared["default"]
+            if example := next(iter(declared.get("examples") or part.get("examples") or []), ""):
+                field.widget.attrs.setdefault("placeholder", str(example))
             if name in sensitive or key in sensitive:
                 field.widget.attrs["autocomplete"] = "off"
                 note = "Shown only to people who may see payloads."

@@ -21,7 +21,7 @@ from workflows.engine.state import RunStatus, StepStatus
 from workflows.gantt import Bar, Chart, draw
 from workflows.history import TROUBLE, Line, line_of, waiting_since
 from workflows.lanes import lanes_of
-from workflows.models import Attempt, Run, RunEvent, StepRun, WorkflowVersion
+from workflows.models import Attempt, Run, RunEvent, StepRun, Workflow, WorkflowVersion
 from workflows.outcome import Facts, Outcome, outcome, plain
 from workflows.presentation import State, run_state, short_id, step_state
 from workflows.queries.runs import Usual, duration_of, is_under_way, usual_durations
@@ -374,6 +374,13 @@ def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
 def declared_steps(run: Run) -> Json:
     """Return the definition of the run's version, as it was when the run was made."""
     definition: Json = WorkflowVersion.objects.get(workflow=run.workflow_id, number=run.version).definition
+    return definition
+
+
+def latest_definition(workflow: Workflow) -> Json:
+    """Return the definition of the workflow's latest version."""
+    versions = WorkflowVersion.objects.filter(workflow=workflow, number=workflow.latest_version)
+    definition: Json = versions.get().definition
     return definition
 
 
