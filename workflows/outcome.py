@@ -61,12 +61,12 @@ class Facts:
         return next((s for s in self.definition["steps"] if s["name"] == name), {})
 
     def named(self, name: str) -> str:
-        """Return "step 2 of 5, Charge the client"."""
+        """Return "step 2 of 5 (Charge the client)"."""
         step = self.declared(name)
         if not step:
             return name or "its start"
         number = self.definition["steps"].index(step) + 1
-        return f"step {number} of {len(self.definition['steps'])}, {step['title']}"
+        return f"step {number} of {len(self.definition['steps'])} ({step['title']})"
 
     def in_status(self, *statuses: StepStatus) -> list[str]:
         """Return the steps in any of ``statuses``, in the order of the definition."""
@@ -148,14 +148,15 @@ def _requested(facts: Facts) -> tuple[Sentence, ...]:
 def _waiting(facts: Facts) -> Outcome:
     run = facts.run
     since = facts.waiting_since or run.current_step_at or run.created_at
-    again: Sentence = ("; tries again at ", run.wake_at, ".") if run.wake_at else (".",)
+    is_due = run.wake_at is None or run.wake_at <= facts.now
+    again: Sentence = ("; tries again now.",) if is_due else ("; tries again at ", run.wake_at or since, ".")
     place = facts.named(run.current_step)
     match WaitingReason(run.waiting_reason):
         case WaitingReason.RETRY:
             return _waiting_for_retry(facts)
         case WaitingReason.DEPENDENCY:
             goes_on = "Nothing failed: the run goes on by itself when the service answers again."
-            return Outcome((f"Waits for {run.waiting_on} since ", since, f" at {place}", *again), ((goes_on,),))
+            return Outcome((f"Waits for {run.waiting_on} since ", since, *again), ((f"At {place}. {goes_on}",),))
         case WaitingReason.CONFIGURATION:
             note = "It goes on by itself once the setting is there."
             return Outcome(("Waits for configuration since ", since, f": {run.waiting_on}."), ((note,),))
@@ -173,7 +174,7 @@ def _waiting_for_retry(facts: Facts) -> Outcome:
     step = facts.steps.get(run.current_step)
     number = _current_try(step)
     headline: list[Part] = [f"Waits to try {facts.named(run.current_step)} again"]
-    if run.wake_at:
+    if run.wake_at and run.wake_at > facts.now:
         headline += [" at ", run.wake_at]
     headline.append(f" (try {number}{_of_tries(facts, run.current_step)}).")
     message = _message((step.error if step else None) or run.error)
