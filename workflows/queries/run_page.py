@@ -371,9 +371,9 @@ def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
     )
 
 
-def declared_steps(run: Run) -> Json:
+def declared_steps(run: Run) -> dict[str, Any]:
     """Return the definition of the run's version, as it was when the run was made."""
-    definition: Json = WorkflowVersion.objects.get(workflow=run.workflow_id, number=run.version).definition
+    definition: dict[str, Any] = WorkflowVersion.objects.get(workflow=run.workflow_id, number=run.version).definition
     return definition
 
 

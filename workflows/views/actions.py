@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
@@ -30,7 +31,7 @@ from workflows.queries import access_run
 from workflows.queries.run_page import changes_since, declared_steps, step_rows
 from workflows.services import available_commands, preview_rollback
 
-View = Callable[..., HttpResponse]
+View = Callable[[HttpRequest, UUID], HttpResponseBase]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +133,13 @@ def _do(asked: Asked, form: CommandForm) -> HttpResponse:
         return _dialog(asked, form, subject, status=422)
     except Conflict as exc:
         if not _entry_of(asked.run, token):
-            return _conflict(asked, exc)
+            return _conflict(asked, exc, form.cleaned_data["expected_version"])
     return _done(asked, token)
 
 
-def _conflict(asked: Asked, problem: Conflict) -> HttpResponse:
+def _conflict(asked: Asked, problem: Conflict, seen: int) -> HttpResponse:
     """Show the dialog again, with what changed and what was typed; a second yes counts for the new state."""
     data = asked.request.POST.copy()
-    seen = int(data["expected_version"])
     fresh = access_run(asked.actor, asked.run.pk, permission=asked.command.permission)
     data["expected_version"] = str(fresh.event_count)
     is_stale = isinstance(problem, StaleVersion)
