@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -15,11 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "test-results"
 TIERS = {
-    "fast": ("-m", "not faults and not browser", "-n", "2"),
+    "fast": ("-m", "not faults and not browser", "-n", str(min(os.cpu_count() or 1, 4))),
     "faults": ("-m", "faults"),
     "browser": ("-m", "browser"),
 }
-TIER_SECONDS = {"fast": 420, "faults": 420, "browser": 420}
+TIER_SECONDS = {"fast": 300, "faults": 400, "browser": 300}
 
 
 @dataclass
@@ -48,7 +49,7 @@ def run(tier: str) -> Outcome:
     """Run one tier to its end, or kill it when it takes far too long."""
     report = RESULTS / f"{tier}.xml"
     report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", "--no-header", f"--junitxml={report}", *TIERS[tier]]
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *TIERS[tier]]
     began = time.monotonic()
     try:
         code = subprocess.run(command, cwd=ROOT, timeout=TIER_SECONDS[tier], check=False).returncode  # noqa: S603
