@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.urls import NoReverseMatch, reverse
 
@@ -64,14 +65,10 @@ def places() -> Iterator[Place]:
         yield Place("access-explained", f"{reverse('access')}?{question}")
     yield Place("login", reverse("login"), persona="")
     yield Place("error-404", "/nowhere/")
-    yield (
-        Place("error-403", reverse("sandbox"), persona="viewer")
-        if False
-        else Place("error-403", "/audit/", persona="viewer")
-    )
+    yield Place("error-403", "/audit/", persona="viewer")
 
 
-def _objects(name: str, rows: object, url_name: str, key: Callable[..., object]) -> Iterator[Place]:
+def _objects(name: str, rows: Iterable[Any], url_name: str, key: Callable[..., object]) -> Iterator[Place]:
     try:
         reverse(url_name, args=["x"])
     except NoReverseMatch:
@@ -79,5 +76,5 @@ def _objects(name: str, rows: object, url_name: str, key: Callable[..., object])
             reverse(url_name, args=[uuid7()])
         except NoReverseMatch:
             return
-    for number, row in enumerate(rows):  # type: ignore[call-overload]
+    for number, row in enumerate(rows):
         yield Place(f"{name}-{number + 1}" if number else name, reverse(url_name, args=[key(row)]))

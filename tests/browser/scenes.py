@@ -49,8 +49,8 @@ def failing() -> None:
         make_run(settle, status=RunStatus.WAITING, at=_step(settle, 0), ago=timedelta(minutes=minutes))
     for minutes in range(5, 60, 4):
         make_run(settle, status=RunStatus.FAILED, at=_step(settle, 1), ago=timedelta(minutes=minutes))
-    payout_steps = {"at": _step(payout, 1), "step_status": StepStatus.UNCERTAIN}
-    make_run(payout, status=RunStatus.FAILED, ago=timedelta(minutes=7), **payout_steps)
+    sent = _step(payout, 1)
+    make_run(payout, status=RunStatus.FAILED, at=sent, step_status=StepStatus.UNCERTAIN, ago=timedelta(minutes=7))
     make_run(settle, status=RunStatus.ROLLBACK_FAILED, at=_step(settle, 0), ago=timedelta(minutes=31))
     make_run(settle, status=RunStatus.DEGRADED, ago=timedelta(minutes=33))
 

@@ -2,7 +2,6 @@
 
 import django.db.models.deletion
 import portal.core.ids
-import workflows.engine.state
 from django.conf import settings
 from django.db import migrations, models
 
@@ -35,7 +34,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=portal.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('version', models.PositiveIntegerField()),
-                ('status', models.CharField(choices=[('scheduled', 'Scheduled'), ('queued', 'Queued'), ('running', 'Running'), ('waiting', 'Waiting'), ('paused', 'Paused'), ('succeeded', 'Succeeded'), ('degraded', 'Degraded'), ('failed', 'Failed'), ('rolling_back', 'Rolling back'), ('rolled_back', 'Rolled back'), ('rollback_failed', 'Rollback failed'), ('cancelled', 'Cancelled')], default=workflows.engine.state.RunStatus['QUEUED'], max_length=16)),
+                ('status', models.CharField(choices=[('scheduled', 'Scheduled'), ('queued', 'Queued'), ('running', 'Running'), ('waiting', 'Waiting'), ('paused', 'Paused'), ('succeeded', 'Succeeded'), ('degraded', 'Degraded'), ('failed', 'Failed'), ('rolling_back', 'Rolling back'), ('rolled_back', 'Rolled back'), ('rollback_failed', 'Rollback failed'), ('cancelled', 'Cancelled')], default='queued', max_length=16)),
                 ('waiting_reason', models.CharField(blank=True, choices=[('', ''), ('retry', 'Retry'), ('timer', 'Timer'), ('event', 'Event'), ('approval', 'Approval'), ('dependency', 'Dependency'), ('lock', 'Lock'), ('capacity', 'Capacity'), ('configuration', 'Configuration')], default='', max_length=14)),
                 ('waiting_on', models.CharField(blank=True, default='', help_text='what exactly, in words', max_length=200)),
                 ('input', models.JSONField()),

@@ -23,7 +23,7 @@ class Run(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="+")
     version = models.PositiveIntegerField()
-    status = models.CharField(max_length=16, choices=_choices(RunStatus), default=RunStatus.QUEUED)
+    status = models.CharField(max_length=16, choices=_choices(RunStatus), default=RunStatus.QUEUED.value)
     waiting_reason = models.CharField(max_length=14, choices=_choices(WaitingReason), default="", blank=True)
     waiting_on = models.CharField(max_length=200, default="", blank=True, help_text="what exactly, in words")
     input = models.JSONField()
