@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -9,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("workflows.urls")),
     path("dependencies/", include("workflows.dependencies.urls")),
     path("api/v1/", include("portal.web.api_urls")),
+    *([path("", include("portal.demo.urls"))] if settings.DEMO else []),
 ]
 
 handler400 = "portal.core.error_pages.bad_request"

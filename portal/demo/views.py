@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from portal.core.actor import actor_of
-from portal.core.htmx import render_page, wants_fragment
+from portal.core.htmx import go_to, render_page, wants_fragment
 from portal.core.permissions import Permission
 from portal.core.web import requires
 from portal.demo.queries.sandbox import sandbox_state
@@ -30,7 +30,7 @@ def switch(request: HttpRequest, slug: str) -> HttpResponse:
     switch_service(actor=actor_of(request), slug=slug, mode=request.POST.get("mode", ""))
     if wants_fragment(request):
         return render_page(request, "demo/sandbox.html", "demo/_sandbox.html", {"sandbox": sandbox_state()})
-    return redirect("sandbox")
+    return go_to(request, reverse("sandbox"))
 
 
 @require_POST
@@ -43,7 +43,7 @@ def twice(request: HttpRequest) -> HttpResponse:
         messages.success(request, text)
     else:
         messages.error(request, f"This should not be: {first.run.pk} and {second.run.pk}.")
-    return redirect("run-detail", first.run.pk)
+    return go_to(request, reverse("run-detail", args=[first.run.pk]))
 
 
 @require_POST
@@ -53,6 +53,6 @@ def kill(request: HttpRequest) -> HttpResponse:
     run = kill_worker(actor=actor_of(request), name=request.POST.get("worker", ""))
     if run is None:
         messages.success(request, "The worker was killed. It held no run; another process takes its place.")
-        return redirect("sandbox")
+        return go_to(request, reverse("sandbox"))
     messages.success(request, f"The worker was killed in {run.current_step}. Another takes the run over within 15 s.")
-    return redirect("run-detail", run.pk)
+    return go_to(request, reverse("run-detail", args=[run.pk]))

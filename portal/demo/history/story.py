@@ -266,7 +266,7 @@ class Story:
 
     def outside(self, collection: str, key: str, prefix: str, body: Json, *, once_key: str | None) -> str:
         """Add what the outside world did under an operation key and remembers; returns its id."""
-        record_id = f"{prefix}_{self.rng.getrandbits(80):020x}"
+        record_id = f"{prefix}_{id_at(self.rng, self.at).hex}"
         self.rows.records.append(
             PastRecord(
                 id=record_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -18,6 +19,31 @@ class Balance:
     account: Account
     currency: str
     amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Balances as a table: a line for each account, a column for each currency, and the sum below."""
+
+    currencies: Sequence[str]
+    lines: Sequence[tuple[Account, Sequence[Decimal]]]
+    sums: Sequence[Decimal]
+
+    @property
+    def is_even(self) -> bool:
+        """Whether debits and credits are equal in each currency."""
+        return not any(self.sums)
+
+
+def balance_sheet() -> Sheet:
+    """Return the trial balance as a table."""
+    amounts = {(balance.account, balance.currency): balance.amount for balance in trial_balance()}
+    currencies = sorted({currency for _, currency in amounts})
+    lines = [
+        (account, [amounts.get((account, currency), Decimal(0)) for currency in currencies]) for account in Account
+    ]
+    sums = [sum(column, Decimal(0)) for column in zip(*(line for _, line in lines), strict=True)]
+    return Sheet(currencies, lines, sums)
 
 
 def trial_balance(entries: QuerySet[LedgerEntry] | None = None) -> list[Balance]:

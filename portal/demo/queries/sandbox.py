@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from django.db.models import Count
 
 from portal.core.clock import now
 from portal.demo.modes import BEHAVIOURS, SERVICES, Behaviour, Service, what_to_watch
-from portal.demo.queries.ledger import Balance, trial_balance
+from portal.demo.queries.ledger import Sheet, balance_sheet
 from portal.demo.sandbox.client import Effects, SandboxClient
 from portal.demo.sandbox.faults import Mode
 from portal.demo.services.places import sandbox_url
@@ -88,24 +88,24 @@ class SandboxState:
     services: Sequence[ServiceState] = ()
     proofs: Sequence[Proof] = ()
     workers: Sequence[Worker] = ()
-    balances: Sequence[Balance] = field(default_factory=list)
+    ledger: Sheet | None = None
 
 
 def sandbox_state() -> SandboxState:
     """Return the state of sandbox, workers and ledger as they are now."""
-    url, workers, balances = sandbox_url(), local_workers(), trial_balance()
+    url, workers, ledger = sandbox_url(), local_workers(), balance_sheet()
     if not url:
         problem = "SANDBOX_URL is not set, so nothing is known of its services."
-        return SandboxState("", problem, workers=workers, balances=balances)
+        return SandboxState("", problem, workers=workers, ledger=ledger)
     try:
         with SandboxClient(url, timeout=TIMEOUT_SECONDS) as client:
             faults = client.faults()
             effects = {name: client.records(name, limit=SHOWN) for name in COLLECTIONS}
     except httpx.HTTPError as exc:
         problem = f"Nothing answers at {url} ({exc}). Runs that call it wait until it does."
-        return SandboxState(url, problem, workers=workers, balances=balances)
+        return SandboxState(url, problem, workers=workers, ledger=ledger)
     proofs = [_proof(name, title, effects[name]) for name, title in COLLECTIONS.items()]
-    return SandboxState(url, "", _services(faults), proofs, workers, balances)
+    return SandboxState(url, "", _services(faults), proofs, workers, ledger)
 
 
 def local_workers() -> list[Worker]:
