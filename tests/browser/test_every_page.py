@@ -1,0 +1,38 @@
+"""Every page, as on a bad day and in a new installation: WCAG 2.2 AA, no sideways scroll, nothing broken."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import SignIn
+from tests.browser.places import places
+from tests.browser.scenes import SCENES
+from tests.browser.watch import axe_violations, sideways_scroll
+
+NARROW = 320
+
+
+def faults_of(page: Page) -> list[str]:
+    """Return what is wrong with the page that is open: in light, in dark, and on a narrow screen."""
+    page.set_viewport_size({"width": 1440, "height": 900})
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        found += [f"{scheme}: {violation}" for violation in axe_violations(page)]
+    page.set_viewport_size({"width": NARROW, "height": 700})
+    return found + [f"sticks out at {NARROW} px: {element}" for element in sideways_scroll(page)]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("scene", ["failing", "empty"])
+def test_every_page_is_accessible_and_fits(sign_in: SignIn, page: Page, scene: str) -> None:
+    SCENES[scene]()
+    found: list[str] = []
+    for place in places():
+        page.context.clear_cookies()
+        if place.persona:
+            sign_in(place.persona)
+        page.goto(place.address)
+        found += [f"{place.name}, {fault}" for fault in faults_of(page)]
+    assert found == [], "\n".join(found)
