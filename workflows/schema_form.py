@@ -49,6 +49,7 @@ class SchemaForm(forms.Form):
         schema: Json,
         data: MultiValueDict[str, str] | None = None,
         *,
+        order: Sequence[str] = (),
         sensitive: Collection[str] = (),
         pairs: Mapping[str, str] | None = None,
         initial: Json | None = None,
@@ -57,6 +58,7 @@ class SchemaForm(forms.Form):
         self._pairs = pairs or {}
         self._legends: dict[str, tuple[str, str]] = {}
         self._add_fields(schema, schema.get("$defs", {}), sensitive, path="")
+        self.order_fields(list(order))
 
     def read(self) -> dict[str, Any]:
         """Return what was typed as nested plain values. What was left empty is left out, so that defaults apply."""
@@ -114,7 +116,7 @@ class SchemaForm(forms.Form):
             if name in sensitive or key in sensitive:
                 field.widget.attrs["autocomplete"] = "off"
                 note = "Shown only to people who may see payloads."
-                field.help_text = f"{field.help_text} {note}".strip()
+                field.help_text = f"{field.help_text.rstrip('.')}. {note}" if field.help_text else note
             self.fields[name] = field
 
 

@@ -138,3 +138,9 @@ def test_the_models_answer_comes_back_to_the_fields() -> None:
         "__all__": ["other: Odd"],
     }
     assert form["amount"].value() == "12.50"
+
+
+def test_the_fields_stand_in_the_order_of_the_model() -> None:
+    # jsonb, in which definitions are kept, sorts keys by their length
+    form = SchemaForm(Order.model_json_schema(), order=["number", "currency"])
+    assert list(form.fields)[:2] == ["number", "currency"]

@@ -43,6 +43,7 @@ def describe(workflow: WorkflowDefinition[Any]) -> dict[str, Any]:
         "requires": [{"name": s.name, "kind": s.kind, "secret": s.is_secret} for s in workflow.requires],
         "input": {
             "name": workflow.input_name,
+            "fields": list(workflow.input_type.model_fields),  # in order, which jsonb does not keep
             "schema": workflow.input_type.model_json_schema(),
             "sensitive": sensitive_fields(workflow.input_type),
         },

@@ -52,6 +52,7 @@ def _input_form(definition: Json, request: HttpRequest) -> SchemaForm:
     return SchemaForm(
         definition["input"]["schema"],
         request.POST if request.method == "POST" else None,
+        order=definition["input"].get("fields", ()),
         sensitive=definition["input"]["sensitive"],
         pairs=pairs,
     )
