@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
+from portal.core.web import requires
 from portal.web.views import access, account, audit, guide, probes, search, settings
 
 urlpatterns = [
@@ -10,7 +11,7 @@ urlpatterns = [
     path("readyz", probes.readyz, name="readyz"),
     path("metrics", probes.metrics, name="metrics"),
     path("login/", LoginView.as_view(template_name="web/login.html", redirect_authenticated_user=True), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("logout/", requires()(LogoutView.as_view()), name="logout"),
     path("search/", search.search, name="search"),
     path("help/", guide.help_page, name="help"),
     path("style/", guide.style_page, name="style"),

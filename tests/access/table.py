@@ -1,0 +1,83 @@
+"""Which right each address needs: the table that the portal is held against. A new address needs a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from portal.core.permissions import Permission as P
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What an address needs. ``right`` None: a sign-in and nothing more; "public": not even that.
+
+    ``about`` overrides what the names in the path stand for. ``misses``: with an empty form even those who
+    may get a 404, because what the form names is not there.
+    """
+
+    right: P | str | None
+    methods: tuple[str, ...] = ("get",)
+    about: dict[str, str] = field(default_factory=dict)
+    misses: bool = False
+
+
+PUBLIC = "public"
+POST = ("post",)
+BOTH = ("get", "post")
+
+ROWS: dict[str, Row] = {
+    # signing in, probes, the frame
+    "login": Row(PUBLIC),
+    "logout": Row(None, POST),
+    "livez": Row(PUBLIC),
+    "readyz": Row(PUBLIC),
+    "metrics": Row(PUBLIC),
+    "search": Row(None),
+    "help": Row(None),
+    "style": Row(None),
+    "style-clock": Row(None),
+    "style-dialog": Row(None),
+    "preferences": Row(None, BOTH),
+    "set-theme": Row(None, POST),
+    "set-zone": Row(None, POST),
+    # the audit trail
+    "audit-list": Row(P.VIEW_AUDIT),
+    "audit-entry": Row(P.VIEW_AUDIT),
+    "audit-verify": Row(P.VIEW_AUDIT, POST),
+    "audit-export": Row(P.EXPORT_AUDIT, POST),
+    # access
+    "access": Row(P.VIEW_ACCESS),
+    "access-person": Row(P.VIEW_ACCESS),
+    "access-role-grant": Row(P.MANAGE_ACCESS, BOTH),
+    "access-role-revoke": Row(P.MANAGE_ACCESS, BOTH),
+    "access-grant": Row(P.MANAGE_ACCESS, BOTH),
+    "access-grant-revoke": Row(P.MANAGE_ACCESS, BOTH, misses=True),
+    "tokens": Row(P.MANAGE_OWN_TOKENS, BOTH),
+    "token-revoke": Row(P.MANAGE_OWN_TOKENS, POST),
+    # dependencies
+    "dependency-list": Row(P.VIEW_WORKFLOW),
+    "dependency-detail": Row(P.VIEW_WORKFLOW),
+    "dependency-hold-open": Row(P.OPERATE_DEPENDENCY, BOTH),
+    "dependency-hold-closed": Row(P.OPERATE_DEPENDENCY, BOTH),
+    "dependency-reset": Row(P.OPERATE_DEPENDENCY, BOTH),
+    # the API
+    "api-schema": Row(None),
+    "api-reference": Row(None),
+    "api/v1/^(?P<rest>.*)$": Row(PUBLIC, misses=True),
+    "api-audit-list": Row(P.VIEW_AUDIT),
+    "api-workflow-list": Row(P.VIEW_WORKFLOW),
+    "api-workflow-detail": Row(P.VIEW_WORKFLOW),
+    "api-run-start": Row(P.START_RUN, POST),
+    "api-run-list": Row(P.VIEW_RUN),
+    "api-run-detail": Row(P.VIEW_RUN),
+    "api-run-events": Row(P.VIEW_RUN),
+    "api-run-rollback-preview": Row(P.VIEW_RUN),
+    "api-run-resume": Row(P.RESUME_RUN, POST),
+    "api-run-retry": Row(P.RETRY_STEP, POST),
+    "api-run-skip": Row(P.SKIP_STEP, POST),
+    "api-run-decide": Row(P.DECIDE_STEP, POST),
+    "api-run-pause": Row(P.PAUSE_RUN, POST),
+    "api-run-cancel": Row(P.CANCEL_RUN, POST),
+    "api-run-rollback": Row(P.ROLL_BACK_RUN, POST),
+    "api-dependency-list": Row(P.VIEW_WORKFLOW),
+}
