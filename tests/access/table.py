@@ -40,6 +40,23 @@ ROWS: dict[str, Row] = {
     "preferences": Row(None, BOTH),
     "set-theme": Row(None, POST),
     "set-zone": Row(None, POST),
+    # workflows and runs
+    "workflow-start": Row(P.START_RUN, BOTH),
+    "run-list": Row(P.VIEW_RUN),
+    "run-export": Row(P.VIEW_RUN, POST),
+    "run-detail": Row(P.VIEW_RUN),
+    "run-resume": Row(P.RESUME_RUN, BOTH),
+    "run-retry": Row(P.RETRY_STEP, BOTH, misses=True),
+    "run-skip": Row(P.SKIP_STEP, BOTH, misses=True),
+    "run-decide": Row(P.DECIDE_STEP, BOTH, misses=True),
+    "run-pause": Row(P.PAUSE_RUN, BOTH),
+    "run-cancel": Row(P.CANCEL_RUN, BOTH),
+    "run-rollback": Row(P.ROLL_BACK_RUN, BOTH),
+    # the demo's sandbox
+    "sandbox": Row(P.OPERATE_SANDBOX),
+    "sandbox-switch": Row(P.OPERATE_SANDBOX, POST, about={"slug": "payments"}),
+    "sandbox-twice": Row(P.OPERATE_SANDBOX, POST, misses=True),
+    "sandbox-kill": Row(P.OPERATE_SANDBOX, POST, misses=True),
     # the audit trail
     "audit-list": Row(P.VIEW_AUDIT),
     "audit-entry": Row(P.VIEW_AUDIT),
