@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine import flows
 from tests.engine.drive import drive, started, steps_of
-from workflows.models import RunEvent
+from workflows.models import RunEvent, StepRun
 
 pytestmark = pytest.mark.django_db
 
@@ -30,3 +30,12 @@ def test_a_run_does_its_steps_in_order_and_ends() -> None:
     assert list(RunEvent.objects.filter(run=run).values_list("number", flat=True)) == list(
         range(1, run.event_count + 1)
     )
+
+
+def test_times_are_those_of_the_step_though_it_is_written_with_the_next() -> None:
+    run = drive(started(flows.order_flow))
+    ends = list(StepRun.objects.filter(run=run).order_by("position").values_list("started_at", "ended_at"))
+    moments = [moment for pair in ends for moment in pair if moment]
+    assert moments == sorted(moments)
+    events = list(RunEvent.objects.filter(run=run).values_list("at", flat=True))
+    assert events == sorted(events)

@@ -8,6 +8,7 @@ server-side-bound statements. Times are the database's: workers' clocks need not
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -45,8 +46,15 @@ class Claimed:
     steps: list[dict[str, Any]]
 
 
+@dataclass(slots=True, kw_only=True)
+class Noted:
+    """Something to write. ``at``: when it was noted (monotonic seconds), which may be a while before the commit."""
+
+    at: float = field(default_factory=time.monotonic)
+
+
 @dataclass(slots=True)
-class StepWrite:
+class StepWrite(Noted):
     """A checkpoint to write. ``seconds``: how long it took, None to keep the times; ``retry_in``: seconds or None."""
 
     step: str
@@ -63,7 +71,7 @@ class StepWrite:
 
 
 @dataclass(slots=True)
-class EventWrite:
+class EventWrite(Noted):
     """A line for the run's history."""
 
     kind: str
@@ -72,7 +80,7 @@ class EventWrite:
 
 
 @dataclass(slots=True)
-class AttemptWrite:
+class AttemptWrite(Noted):
     """A try that did not become a checkpoint."""
 
     step: str
@@ -168,13 +176,13 @@ steps AS (
         started_at, ended_at, next_attempt_at, undone_at)
     SELECT h.id, x.step, x.position, x.status, x.attempts, x.helper_attempts, x.generation, x.output, x.error,
         %(owner)s::text, %(fence)s::bigint,
-        clock_timestamp() - x.seconds * interval '1 second',
-        CASE WHEN x.seconds IS NOT NULL THEN clock_timestamp() END,
+        clock_timestamp() - (x.ago + x.seconds) * interval '1 second',
+        CASE WHEN x.seconds IS NOT NULL THEN clock_timestamp() - x.ago * interval '1 second' END,
         clock_timestamp() + x.retry_in * interval '1 second',
         CASE WHEN x.undone THEN clock_timestamp() END
     FROM held h, jsonb_to_recordset(%(steps)s::jsonb) AS x(
         step text, position int, status text, attempts int, helper_attempts int, generation int,
-        output jsonb, error jsonb, seconds float, retry_in float, undone bool)
+        output jsonb, error jsonb, seconds float, retry_in float, undone bool, ago float)
     ON CONFLICT (run_id, step) DO UPDATE SET
         status = excluded.status, attempts = excluded.attempts, helper_attempts = excluded.helper_attempts,
         generation = excluded.generation, output = excluded.output, error = excluded.error,
@@ -188,18 +196,20 @@ steps AS (
 _WRITE_EVENTS = """
 events AS (
     INSERT INTO workflows_runevent (run_id, number, at, kind, step, data)
-    SELECT h.id, h.event_count - %(event_count)s::int + x.number, clock_timestamp(), x.kind, x.step, x.data
-    FROM held h, jsonb_to_recordset(%(events)s::jsonb) AS x(number int, kind text, step text, data jsonb)
+    SELECT h.id, h.event_count - %(event_count)s::int + x.number,
+        clock_timestamp() - x.ago * interval '1 second', x.kind, x.step, x.data
+    FROM held h, jsonb_to_recordset(%(events)s::jsonb) AS x(number int, kind text, step text, data jsonb, ago float)
 )"""
 
 _WRITE_ATTEMPTS = """
 attempts AS (
     INSERT INTO workflows_attempt (run_id, step, number, kind, outcome, error, worker, started_at, ended_at, retry_at)
     SELECT h.id, x.step, x.number, x.kind, x.outcome, x.error, %(owner)s::text,
-        clock_timestamp() - x.seconds * interval '1 second', clock_timestamp(),
+        clock_timestamp() - (x.ago + x.seconds) * interval '1 second',
+        clock_timestamp() - x.ago * interval '1 second',
         clock_timestamp() + x.retry_in * interval '1 second'
     FROM held h, jsonb_to_recordset(%(attempts)s::jsonb) AS x(
-        step text, number int, kind text, outcome text, error jsonb, seconds float, retry_in float)
+        step text, number int, kind text, outcome text, error jsonb, seconds float, retry_in float, ago float)
 )"""
 
 _HOLD = """
@@ -236,26 +246,28 @@ _CHECKPOINT_WITH_ATTEMPTS = f"WITH {_HOLD}, {_WRITE_STEPS}, {_WRITE_EVENTS}, {_W
 _RELEASE_WITH_ATTEMPTS = f"WITH {_LET_GO}, {_WRITE_STEPS}, {_WRITE_EVENTS}, {_WRITE_ATTEMPTS} {_WAKE_DISPATCHER}"
 
 
-def _lines(writes: Sequence[Any]) -> str:
-    return json.dumps([asdict(write) for write in writes])
+def _lines(writes: Sequence[Noted]) -> list[dict[str, Any]]:
+    """Return the writes as JSON objects, each with the seconds that have passed since it was noted."""
+    now = time.monotonic()
+    lines = [asdict(write) for write in writes]
+    for line in lines:
+        line["ago"] = now - line.pop("at")
+    return lines
 
 
 def _parameters(run_id: UUID, fence: int, owner: str, writes: Writes) -> dict[str, Any]:
-    events = [
-        {"number": number, "kind": event.kind, "step": event.step, "data": event.data}
-        for number, event in enumerate(writes.events, 1)
-    ]
+    events = [{"number": number, **line} for number, line in enumerate(_lines(writes.events), 1)]
     parameters: dict[str, Any] = {
         "run": run_id,
         "fence": fence,
         "owner": owner,
         "lease": LEASE_SECONDS,
-        "steps": _lines(writes.steps),
+        "steps": json.dumps(_lines(writes.steps)),
         "events": json.dumps(events),
         "event_count": len(events),
     }
     if writes.attempts:
-        parameters["attempts"] = _lines(writes.attempts)
+        parameters["attempts"] = json.dumps(_lines(writes.attempts))
     return parameters
 
 
