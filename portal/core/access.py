@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from django.contrib.auth.models import Permission as DjangoPermission
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from portal.core import clock
 from portal.core.actor import Actor
@@ -62,7 +62,7 @@ EVERYWHERE = Reach(everywhere=True)
 
 
 def reach(actor: Actor, permission: Permission) -> Reach:
-    """Return where ``actor`` holds ``permission``. Two queries for all rights of an actor, then none."""
+    """Return where ``actor`` holds ``permission``. One query for all rights of an actor, then none."""
     if actor.kind == "system":
         return EVERYWHERE
     if actor.user is None or not actor.user.is_active:
@@ -129,18 +129,13 @@ def _owner(obj: Scoped | AccessScope | None) -> str:
 
 
 def _rights(user_id: int) -> Mapping[Permission, Reach]:
-    everywhere = set(
-        DjangoPermission.objects.filter(
-            Q(group__user=user_id) | Q(user=user_id),
-            content_type__app_label="core",
-            content_type__model="team",
-        )
-        .order_by()
-        .values_list("codename", flat=True)
-    )
+    everywhere: set[str] = set()
     objects: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for codename, app, model, key in _object_rights(user_id):
-        objects[codename, f"{app}.{model}"].add(int(key))
+    for codename, app, model, key in _held(user_id):
+        if key:
+            objects[codename, f"{app}.{model}"].add(int(key))
+        else:
+            everywhere.add(codename)
     rights = {p: EVERYWHERE for p in Permission if p in everywhere}
     for permission in OBJECT_PERMISSIONS - rights.keys():
         rights[permission] = Reach(
@@ -149,9 +144,14 @@ def _rights(user_id: int) -> Mapping[Permission, Reach]:
     return rights
 
 
-def _object_rights(user_id: int) -> Iterable[tuple[str, str, str, str]]:
+def _held(user_id: int) -> Iterable[tuple[str, str, str, str]]:
+    """Return what somebody holds as (codename, app, model, key); the key is "" for what they hold everywhere."""
     columns = ("permission__codename", "content_type__app_label", "content_type__model", "object_pk")
     in_force = Q(expires_at=None) | Q(expires_at__gt=clock.now())
     own = UserGrant.objects.filter(in_force, user=user_id).order_by().values_list(*columns)
     through_group = GroupGrant.objects.filter(in_force, group__user=user_id).order_by().values_list(*columns)
-    return own.union(through_group)
+    everywhere = DjangoPermission.objects.filter(
+        Q(group__user=user_id) | Q(user=user_id), content_type__app_label="core", content_type__model="team"
+    )
+    model = ("content_type__app_label", "content_type__model")
+    return own.union(through_group, everywhere.order_by().values_list("codename", *model, Value("")))

@@ -77,10 +77,10 @@ def test_superusers_and_the_portal_itself_may_everything_and_inactive_people_not
         assert not may(person(gone), permission)
 
 
-def test_all_rights_of_an_actor_cost_two_queries(
+def test_all_rights_of_an_actor_cost_one_query(
     personas: Personas, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     actor = personas.actor("team_operator")
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         for permission in Permission:
             reach(actor, permission)
