@@ -34,8 +34,20 @@ class Signs:
 
     @property
     def troubled(self) -> int:
-        """How many kinds of trouble there are; for ordering workflows that are in the same state."""
+        """How many runs are in trouble (some twice), for ordering workflows that are in the same state."""
         return self.ended_badly + self.blocked + self.stuck + self.late + self.undecided
+
+    @property
+    def words(self) -> str:
+        """What is wrong, with counts; "" if nothing is."""
+        counts = {
+            "to be decided": self.undecided,
+            "failed": self.ended_badly,
+            "stuck": self.stuck,
+            "blocked": self.blocked,
+            "late": self.late,
+        }
+        return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 
 def state_of(signs: Signs, *, can_see: bool = True) -> State:

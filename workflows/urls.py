@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from workflows.views import runs, start
+from workflows.views import catalogue, holding, runs, start
 from workflows.views.actions import COMMANDS, command_view
 
 urlpatterns = [
+    path("workflows/", catalogue.workflow_list, name="workflow-list"),
+    path("workflows/<slug:slug>/", catalogue.workflow_detail, name="workflow-detail"),
+    path("workflows/<slug:slug>/_map/", catalogue.workflow_map_fragment, name="workflow-map-fragment"),
+    path("workflows/<slug:slug>/history/", catalogue.workflow_history_page, name="workflow-history"),
+    path("workflows/<slug:slug>/versions/", catalogue.workflow_versions_page, name="workflow-versions"),
+    path("workflows/<slug:slug>/pause/", holding.workflow_pause, name="workflow-pause"),
+    path("workflows/<slug:slug>/resume/", holding.workflow_resume, name="workflow-resume"),
     path("workflows/<slug:slug>/start/", start.workflow_start, name="workflow-start"),
     path("runs/", runs.run_list_page, name="run-list"),
     path("runs/export/", runs.run_export, name="run-export"),

@@ -38,6 +38,11 @@ class Plug:
     x: float
     y: float
 
+    @property
+    def tie_at(self) -> tuple[float, float]:
+        """Where the line that ties it to its box starts."""
+        return self.x + PLUG_WIDTH / 2, self.y - PLUG_GAP
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -54,6 +59,26 @@ class Box:
     plug: Plug | None = None
 
     @property
+    def icon_at(self) -> tuple[float, float]:
+        """Where the icon of the effect stands."""
+        return self.x + PADDING, self.y + PADDING + 1
+
+    @property
+    def text_x(self) -> float:
+        """Where the words start."""
+        return self.x + PADDING + ICON
+
+    @property
+    def written(self) -> tuple[tuple[str, float], ...]:
+        """The lines of the title, each with its baseline."""
+        return tuple((line, self.y + PADDING + TITLE_SIZE + LINE * i) for i, line in enumerate(self.lines))
+
+    @property
+    def detail_y(self) -> float:
+        """The baseline of the detail."""
+        return self.y + PADDING + TITLE_SIZE + LINE * len(self.lines)
+
+    @property
     def foot(self) -> float:
         """The lowest y of the box and what hangs under it."""
         return self.plug.y + PLUG_HEIGHT if self.plug else self.y + self.height
@@ -61,13 +86,16 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One transition. ``mark`` is where the sign "no retry" stands: once per step that is not retried."""
+    """One transition. ``mark`` is where the sign "no retry" stands, once per step that is not retried; a
+    hazard where that step changes something.
+    """
 
     source: str
     target: str
     kind: EdgeKind
     path: str
     mark: tuple[float, float] | None
+    is_hazard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +149,8 @@ class _Drawing:
         path.append(_bend(x, foot, self.anchors[last] + port, top))
         is_marked = port == 0 and not self.steps[last.name]["retry"]
         mark = (self.anchors[last], top - _MARK_ABOVE) if is_marked else None
-        return Edge(first.name, last.name, link.kind, " ".join(path), mark)
+        is_hazard = self.steps[last.name]["effect"] != "pure"
+        return Edge(first.name, last.name, link.kind, " ".join(path), mark, is_hazard)
 
     def rail(self) -> list[Edge]:
         """Return the edges from the input to steps that also follow another: down the left, then across.
@@ -188,7 +217,7 @@ def _box(steps: Steps, name: str, x: float, y: float) -> Box:
 def _chips(words: Sequence[tuple[str, bool]], left: float, top: float) -> tuple[Chip, ...]:
     """Return markers set in as many lines as they need, from (left, top)."""
     chips: list[Chip] = []
-    x, y = left, top
+    x, y = float(left), float(top)
     for word, is_hazard in words:
         width = round(text_width(word, CHIP_SIZE) + 14)
         if x > left and x + width > left + BOX_WIDTH - 2 * PADDING:

@@ -96,7 +96,7 @@ def places(layers: Layers, extent: Callable[[Node], tuple[float, float]], beside
         for row in layers.rows if downward else reversed(layers.rows):
             wishes = []
             for node in row:
-                near = (above if downward else below).get(node, [node])
+                near = _nearest((above if downward else below).get(node, [node]))
                 in_column = layers.one_column and not node.lane_to
                 wishes.append(0.0 if in_column else sum(anchors[n] for n in near) / len(near))
             anchors.update(zip(row, _nearest_places(row, wishes, extent, beside), strict=True))
@@ -131,6 +131,11 @@ def _neighbours(links: Sequence[Link]) -> tuple[dict[Node, list[Node]], dict[Nod
         below.setdefault(upper, []).append(lower)
         above.setdefault(lower, []).append(upper)
     return above, below
+
+
+def _nearest(nodes: Sequence[Node]) -> Sequence[Node]:
+    """Return the boxes among ``nodes``, which a node should stand in line with; without one, the lanes."""
+    return [node for node in nodes if not node.lane_to] or nodes
 
 
 def _least_crossed(

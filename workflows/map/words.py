@@ -36,6 +36,23 @@ def retry_sentence(step: Step) -> str:
     return f"Up to {retry['attempts']} tries, {first} to {cap} apart."
 
 
+def other_facts(step: Step) -> list[str]:
+    """Return what else there is to know of a step, a sentence each."""
+    fallback = f"If it fails, {step['fallback']} is used instead." if step["fallback"] else ""
+    hidden = f"Hidden from most people: {', '.join(step['sensitive'])}." if step["sensitive"] else ""
+    facts = [
+        ("A rollback can undo it.", step["compensates"]),
+        ("A rollback cannot undo it.", step["effect"] != "pure" and not step["compensates"]),
+        ("After a crash, a check finds out whether it happened.", step["verifies"]),
+        ("After a crash, a person has to say whether it happened.", not (step["idempotent"] or step["verifies"])),
+        ("Skipped where its condition does not hold.", step["conditional"]),
+        ("If it fails, the run goes on without it.", step["optional"]),
+        (fallback, fallback),
+        (hidden, hidden),
+    ]
+    return [words for words, applies in facts if applies]
+
+
 def seconds(value: float) -> str:
     """Return a configured time in words: 500 ms, 10 s, 2 min."""
     if value < 1:

@@ -87,9 +87,13 @@ class Day:
         return sum(hour.bad for hour in self.hours)
 
     @property
+    def runs(self) -> int:
+        return self.good + self.bad
+
+    @property
     def success(self) -> float | None:
         """The share of runs that ended well; None where none ended."""
-        return self.good / (self.good + self.bad) if self.good + self.bad else None
+        return self.good / self.runs if self.runs else None
 
     @property
     def cells(self) -> list[StripCell]:
@@ -101,8 +105,7 @@ class Day:
         if self.success is None:
             return "No run ended in the last 24 hours."
         trouble = sum(bool(hour.bad) for hour in self.hours)
-        runs = self.good + self.bad
-        ended = f"{runs} {'run' if runs == 1 else 'runs'} ended in the last 24 hours"
+        ended = f"{self.runs} {'run' if self.runs == 1 else 'runs'} ended in the last 24 hours"
         if not self.bad:
             return f"{ended}, all well."
         return f"{ended}, {self.bad} badly, in {trouble} {'hour' if trouble == 1 else 'different hours'}."
@@ -119,9 +122,13 @@ class DaySpan:
     p95: timedelta | None
 
     @property
+    def runs(self) -> int:
+        return self.good + self.bad
+
+    @property
     def success(self) -> float | None:
         """The share of runs that ended well; None where none ended."""
-        return self.good / (self.good + self.bad) if self.good + self.bad else None
+        return self.good / self.runs if self.runs else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def catalogue(actor: Actor, *, sort: str = "state") -> Catalogue:
 def visible_workflows(actor: Actor) -> list[Workflow]:
     """Return the workflows that ``actor`` may see and that are still in the code. One query.
 
-    Each carries ``last_run_at``, ``depends_on`` (a list of {"name"}) and ``version_seen_at`` of its version.
+    Each carries ``last_run_at``, and of its latest version the ``definition`` and ``version_seen_at``.
     """
     latest = WorkflowVersion.objects.filter(workflow=OuterRef("pk"), number=OuterRef("latest_version"))
     last_run = Run.objects.filter(workflow=OuterRef("pk")).order_by("-id").values("created_at")[:1]
@@ -88,10 +88,21 @@ def visible_workflows(actor: Actor) -> list[Workflow]:
         .select_related("team", "paused_by")
         .annotate(
             last_run_at=Subquery(last_run),
-            depends_on=Subquery(latest.values("definition__dependencies")[:1]),
+            definition=Subquery(latest.values("definition")[:1]),
             version_seen_at=Subquery(latest.values("first_seen_at")[:1]),
         )
     )
+
+
+def definition_of(described: Workflow | Run) -> Mapping[str, Any]:
+    """Return the ``definition`` that a query put on a row; an empty one where that version is not known."""
+    empty = {"title": "", "steps": [], "dependencies": [], "requires": [], "input": {}}
+    return getattr(described, "definition", None) or empty
+
+
+def seen_at(workflow: Workflow) -> datetime | None:
+    """Return when the latest version of a workflow (of ``visible_workflows``) was seen for the first time."""
+    return getattr(workflow, "version_seen_at", None)
 
 
 def workflow_rows(

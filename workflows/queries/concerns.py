@@ -37,6 +37,7 @@ class RunGroup:
     waits_on: str
     step: str
     error_type: str
+    fingerprint: str
     message: str
     currency: str
     is_undecided: bool
@@ -113,6 +114,7 @@ def run_groups(within: Q) -> list[RunGroup]:
             waits_on=row["on"],
             step=row["current_step"],
             error_type=row["error_type"],
+            fingerprint=row["fingerprint"],
             message=row["message"] or "",
             currency=row["currency"],
             is_undecided=row["is_undecided"],

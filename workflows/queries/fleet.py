@@ -30,9 +30,21 @@ class Fleet:
         return _is_heard(self.worker_at, self.now)
 
     @property
+    def missing(self) -> list[str]:
+        """The kinds of process that are not heard."""
+        heard = {"dispatcher": self.has_dispatcher, "worker": self.has_worker}
+        return [kind for kind, is_heard in heard.items() if not is_heard]
+
+    @property
+    def silent_since(self) -> datetime | None:
+        """When the first of the missing was last heard; None if that is not known."""
+        last = {"dispatcher": self.dispatcher_at, "worker": self.worker_at}
+        return min((at for kind in self.missing if (at := last[kind])), default=None)
+
+    @property
     def can_see(self) -> bool:
         """Whether runs move at all, so that quiet means well."""
-        return self.has_dispatcher and self.has_worker
+        return not self.missing
 
 
 def fleet() -> Fleet:

@@ -81,6 +81,6 @@ def _ensure_version(definition: registry.Definition) -> None:
         action="workflows.version.change",
         obj=workflow,
         reason=f"Version {version.number} was changed in the code without a new number",
-        before={"digest": before},
-        after={"digest": sealed},
+        before={"version": version.number, "digest": before},
+        after={"version": version.number, "digest": sealed},
     )
