@@ -27,6 +27,12 @@ def clock_words(value: datetime) -> str:
     return f"{local:%H:%M:%S}" if is_today else absolute_words(value, seconds=True)
 
 
+def minute_words(value: datetime) -> str:
+    """Return the time of day in the viewer's zone, with the date only if it is not today."""
+    local = timezone.localtime(value)
+    return f"{local:%H:%M}" if local.date() == timezone.localdate() else absolute_words(value)
+
+
 def relative_words(value: datetime, now: datetime) -> str:
     """Return how long ago, or in how long; beyond a day the absolute time. static/js/times.js says the same."""
     apart = now - value

@@ -35,7 +35,10 @@ class Section:
 
 
 SECTIONS: dict[str, tuple[Section, ...]] = {
-    "Now": (Section("landing", "Overview", "gauge", Permission.VIEW_RUN, "o"),),
+    "Now": (
+        Section("overview", "Overview", "gauge", Permission.VIEW_RUN, "o"),
+        Section("lookup", "Lookup", "search", Permission.VIEW_RUN, "l"),
+    ),
     "Work": (
         Section("workflow-list", "Workflows", "workflow", Permission.VIEW_WORKFLOW, "w"),
         Section("run-list", "Runs", "activity", Permission.VIEW_RUN, "r"),
@@ -172,15 +175,15 @@ class Shell:
             return False  # the page of an outage has no navigation, but it is a page
 
     def _item(self, section: Section, url: str) -> Item:
-        path = self._request.path
-        inside = path.startswith(url) if url != "/" else path == "/"
+        # The landing page is the overview, unless it leads elsewhere.
+        path = self._request.path if self._request.path != "/" else _url("overview")
         count = self._failed_today() if section.url_name == "run-list" else ""
         return Item(
             title=section.title,
             icon=section.icon,
             url=url,
             key=section.key,
-            current="page" if path == url else "true" if inside else "",
+            current="page" if path == url else "true" if path.startswith(url) else "",
             count=count,
             count_words="failed in the last 24 hours" if count else "",
         )

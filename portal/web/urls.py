@@ -4,9 +4,13 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
 from portal.core.web import requires
-from portal.web.views import access, account, audit, guide, probes, search, settings
+from portal.web.views import access, account, audit, guide, lookup, overview, probes, runbooks, search, settings
 
 urlpatterns = [
+    path("", overview.landing, name="landing"),
+    path("overview/", overview.overview, name="overview"),
+    path("lookup/", lookup.lookup, name="lookup"),
+    path("runbooks/<slug:slug>/", runbooks.runbook_page, name="runbook"),
     path("livez", probes.livez, name="livez"),
     path("readyz", probes.readyz, name="readyz"),
     path("metrics", probes.metrics, name="metrics"),

@@ -30,9 +30,9 @@ def icon(name: str, extra: str = "") -> SafeString:
 
 @register.simple_tag
 def moment(value: datetime | None, form: str = "relative", quiet: bool = False) -> SafeString | str:
-    """Show a time. ``form``: relative (absolute beyond a day), absolute, precise (with seconds), or clock.
+    """Show a time. ``form``: relative (absolute beyond a day), absolute, precise (with seconds), clock or minute.
 
-    ``clock`` is for sentences: with seconds, and without the date if it is today.
+    The last two are for sentences, with and without seconds: they leave the date out if it is today.
     ``quiet=True`` leaves it out of the tab order, for times that stand a second time elsewhere on the page.
     """
     if value is None:
@@ -42,6 +42,7 @@ def moment(value: datetime | None, form: str = "relative", quiet: bool = False) 
         "absolute": lambda: moments.absolute_words(value),
         "precise": lambda: moments.absolute_words(value, seconds=True),
         "clock": lambda: moments.clock_words(value),
+        "minute": lambda: moments.minute_words(value),
     }[form]()
     return format_html(
         '<time datetime="{}" data-tip="{}"{}{}>{}</time>',
