@@ -61,7 +61,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A dialog: ``effects`` is what will happen, ``kept`` what will not change or not be undone."""
+    """A dialog: ``effects`` is what will happen, ``kept`` what stays as it is."""
 
     title: str
     confirm: str
@@ -155,10 +155,10 @@ def _decide(subject: Subject) -> Words:
     effects = [
         f"If it happened, the run goes on after it; {target} is not called again.",
         f"If it did not happen, the step is done again: {target} is called once more.",
+        f"A wrong answer does it twice, or not at all. Look it up in {target} first.",
     ]
-    kept = ["A wrong answer does it twice, or not at all. Look it up first."]
     title = f"Did {subject.title(subject.step)} happen in {subject.name}?"
-    return Words(title, "Decide", effects, kept, is_danger=True)
+    return Words(title, "Decide", effects, is_danger=True)
 
 
 _WORDS: Mapping[str, Callable[[Subject], Words]] = {

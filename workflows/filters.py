@@ -82,7 +82,11 @@ class RunFilter(django_filters.FilterSet):
     view = django_filters.ChoiceFilter(
         label="Quick view", choices=[(k, v[0]) for k, v in QUICK_VIEWS.items()], method="filter_view"
     )
-    q = django_filters.CharFilter(label="Run id, key, customer or correlation id", method="filter_q")
+    q = django_filters.CharFilter(
+        label="Find",
+        method="filter_q",
+        widget=forms.TextInput({"placeholder": "Run id, key, customer, correlation id"}),
+    )
     state = django_filters.MultipleChoiceFilter(
         label="State",
         field_name="status",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django import forms
 
@@ -49,16 +50,32 @@ class StepCommandForm(CommandForm):
     step = forms.CharField(widget=forms.HiddenInput)
 
 
+class OutputField(forms.JSONField):
+    """JSON that may be left out: empty is None, and None is shown as empty."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
 class OutputForm(StepCommandForm):
     """A command that may have to say what the step would have given."""
 
-    output = forms.JSONField(
+    output = OutputField(
         label="Output",
         required=False,
         widget=forms.Textarea({"rows": 4, "spellcheck": "false", "data-mono": ""}),
         help_text="What the step would have given, as JSON.",
         error_messages={"invalid": "This is not JSON."},
     )
+    field_order = ["output", "reason"]
+
+    def describe_output(self, *, is_taken: bool, known_fields: Sequence[str]) -> None:
+        """Say which fields the output has; without a step that takes it there is nothing to give."""
+        if not is_taken:
+            del self.fields["output"]
+        elif known_fields:
+            fields = ", ".join(known_fields)
+            self.fields["output"].help_text = f"As JSON. In the latest run it has these fields: {fields}."
 
 
 class DecideForm(OutputForm):

@@ -23,7 +23,7 @@ _OK, _RUN, _WAIT, _AMBER, _BAD, _STOP = (
 
 _WORDS: dict[str, tuple[StateName, str]] = {
     "run.accepted": (_WAIT, "Accepted"),
-    "run.reclaimed": (_AMBER, "Taken over from a worker that was lost"),
+    "run.reclaimed": (_AMBER, "Worker lost, run taken over"),
     "run.waiting": (_WAIT, "Waits"),
     "run.resumed": (_RUN, "Resumed"),
     "run.pause_requested": (_STOP, "Pause asked for"),
@@ -73,7 +73,8 @@ def line_of(event: RunEvent, titles: Mapping[str, str]) -> Line:
     state, words = _WORDS.get(event.kind, (StateName.WAITING, event.kind))
     data: Json = event.data
     if event.step:
-        words = f"{titles.get(event.step, event.step)} {words}"
+        title = titles.get(event.step, event.step)
+        words = f"{words} at {title}" if event.kind.startswith("run.") else f"{title} {_of_helper(data) or words}"
     error = data.get("error") or {}
     return Line(
         number=event.number,
@@ -85,6 +86,13 @@ def line_of(event: RunEvent, titles: Mapping[str, str]) -> Line:
         details=tuple(_details(data, error)),
         until=_next_try(event),
     )
+
+
+def _of_helper(data: Json) -> str:
+    """Say what is tried again when it is not the step's own body; "" when it is."""
+    if data.get("verifying"):
+        return "could not be looked up, which will be tried again"
+    return "could not be undone yet, which will be tried again" if data.get("compensating") else ""
 
 
 def _by(data: Json) -> str:

@@ -20,7 +20,7 @@ _OUTCOME_STATES: dict[str, StateName] = {
     Attempt.Outcome.LOST: StateName.BLOCKED,
     Attempt.Outcome.SUPERSEDED: StateName.PAUSED,
 }
-_WORK = {"run": "Try", "verify": "Check", "compensate": "Undo, try"}
+ATTEMPT_WORDS = {"run": "Try", "verify": "Look-up", "compensate": "Undo"}
 _CHECKPOINTED = frozenset(
     {
         StepStatus.SUCCEEDED,
@@ -80,7 +80,7 @@ def _try(attempt: Attempt) -> Span:
         state=_OUTCOME_STATES[attempt.outcome],
         start=start,
         end=attempt.ended_at,
-        label=f"{_WORK[attempt.kind]} {attempt.number}: {outcome} after {took}",
+        label=f"{ATTEMPT_WORDS[attempt.kind]} {attempt.number}: {outcome} after {took}",
     )
 
 

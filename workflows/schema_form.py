@@ -100,7 +100,7 @@ class SchemaForm(forms.Form):
     def _add_fields(self, schema: Json, known: Json, sensitive: Collection[str], path: str) -> None:
         self._legends[path] = (schema.get("title", "") if path else "", schema.get("description", "") if path else "")
         required = schema.get("required", [])
-        for key, declared in schema.get("properties", {}).items():
+        for key, declared in _in_order(schema):
             name = f"{path}.{key}" if path else key
             part, nullable = _resolve(declared, known)
             if part.get("type") == "object" and part.get("properties"):
@@ -120,11 +120,23 @@ class SchemaForm(forms.Form):
             self.fields[name] = field
 
 
+def _in_order(schema: Json) -> list[tuple[str, Any]]:
+    """Return the properties, required ones first, in the order of the model.
+
+    A jsonb column does not keep the order of ``properties``, but that of the list ``required``.
+    """
+    place = {name: number for number, name in enumerate(schema.get("required", []))}
+    properties = schema.get("properties", {})
+    return sorted(properties.items(), key=lambda item: place.get(item[0], len(place)))
+
+
 def _field(schema: Json, known: Json, *, required: bool) -> forms.Field:
     """Return the field that fits a value of ``schema``."""
     if options := schema.get("enum") or ([schema["const"]] if "const" in schema else None):
-        blank = [] if required and "default" in schema else [("", "Choose…" if required else "—")]
-        return forms.ChoiceField(required=required, choices=blank + [(str(o), _label(str(o))) for o in options])
+        has_default = schema.get("default") is not None
+        blank = [] if has_default else [("", "Choose…" if required else "None")]
+        choices = blank + [(str(option), _label(str(option))) for option in options]
+        return forms.ChoiceField(required=required or has_default, choices=choices)
     match schema.get("type"):
         case "boolean":
             return forms.BooleanField(required=False)

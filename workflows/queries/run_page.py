@@ -20,7 +20,7 @@ from workflows import step_words
 from workflows.engine.state import RunStatus, StepStatus
 from workflows.gantt import Bar, Chart, draw
 from workflows.history import TROUBLE, Line, line_of, waiting_since
-from workflows.lanes import lanes_of
+from workflows.lanes import ATTEMPT_WORDS, lanes_of
 from workflows.models import Attempt, Run, RunEvent, StepRun, Workflow, WorkflowVersion
 from workflows.outcome import Facts, Outcome, outcome, plain
 from workflows.presentation import State, run_state, short_id, step_state
@@ -78,9 +78,10 @@ class StepView:
         return self.status == StepStatus.WAITING
 
     @property
-    def latest_attempts(self) -> list[Attempt]:
-        """The attempts, the latest first."""
-        return list(reversed(self.attempts[-ATTEMPTS_SHOWN:]))
+    def latest_attempts(self) -> list[tuple[str, Attempt]]:
+        """The attempts with their names, the latest first."""
+        latest = reversed(self.attempts[-ATTEMPTS_SHOWN:])
+        return [(f"{ATTEMPT_WORDS[attempt.kind]} {attempt.number}", attempt) for attempt in latest]
 
     @property
     def summary(self) -> str:
@@ -233,8 +234,8 @@ class RunPage:
 
     @property
     def expected_at(self) -> datetime | None:
-        """When half of the runs like it would be done; None if that is not known."""
-        if self.usual is None or self.run.started_at is None:
+        """When half of the runs like it would be done; None if that is not known, or it does not run."""
+        if self.usual is None or self.run.started_at is None or self.run.status != RunStatus.RUNNING:
             return None
         return self.run.started_at + self.usual.median
 
@@ -289,7 +290,7 @@ class RunPage:
             start=self.run.started_at or self.run.created_at,
             now=self.now,
             end=self.run.ended_at,
-            expected=self.expected_at if self.run.status == RunStatus.RUNNING else None,
+            expected=self.expected_at,
             due=self.run.due_at,
         )
 
@@ -365,7 +366,7 @@ def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
         attempts=_attempts(run),
         events=_events(run, failed_only=failed_only),
         failed_only=failed_only,
-        usual=None if run.is_final else usual_durations([run.workflow_id]).get(run.workflow_id),
+        usual=usual_durations([run.workflow_id]).get(run.workflow_id) if is_under_way(run) else None,
         redaction=redaction_of(definition, sees_payload=may(actor, Permission.VIEW_PAYLOAD, run)),
         now=clock.now(),
     )
@@ -387,6 +388,14 @@ def latest_definition(workflow: Workflow) -> Json:
 def step_rows(run: Run) -> dict[str, StepRun]:
     """Return the checkpoints of a run by step."""
     return {row.step: row for row in StepRun.objects.filter(run=run)}
+
+
+def latest_output_fields(run: Run, step: str) -> list[str]:
+    """Return the names of the fields that ``step`` gave in the workflow's latest success; [] if not known."""
+    done = Run.objects.filter(workflow=run.workflow_id, version=run.version, status=RunStatus.SUCCEEDED)
+    latest = done.order_by("-id").values("pk")[:1]
+    output = StepRun.objects.filter(run__in=latest, step=step).values_list("output", flat=True).first()
+    return list(output) if isinstance(output, dict) else []
 
 
 def changes_since(run: Run, number: int) -> list[Line]:

@@ -28,7 +28,7 @@ from workflows.dialogs import Subject, words_for
 from workflows.forms import REASONS, CommandForm, DecideForm, OutputForm, RollBackForm, StepCommandForm
 from workflows.models import Run
 from workflows.queries import access_run
-from workflows.queries.run_page import changes_since, declared_steps, step_rows
+from workflows.queries.run_page import changes_since, declared_steps, latest_output_fields, step_rows
 from workflows.services import available_commands, preview_rollback
 
 View = Callable[[HttpRequest, UUID], HttpResponseBase]
@@ -47,7 +47,7 @@ class Command:
 
     def do(self, actor: Actor, run: Run, values: Mapping[str, Any]) -> Run:
         """Do it with what the form holds; what was left empty is None."""
-        taken = {name: None if values[name] == "" else values[name] for name in self.takes}
+        taken = {name: None if values.get(name) == "" else values.get(name) for name in self.takes}
         reason, version = values["reason"], values["expected_version"]
         return self.service(actor=actor, run_id=run.pk, reason=reason, expected_version=version, **taken)
 
@@ -198,6 +198,8 @@ def _subject(run: Run, form: CommandForm) -> Subject:
     subject = Subject(run, definition, rows, step)
     if isinstance(form, RollBackForm):
         form.offer([(s["name"], s["title"]) for s in subject.done_steps()])
+    if isinstance(form, OutputForm):
+        form.describe_output(is_taken=bool(subject.takers()), known_fields=latest_output_fields(run, subject.step))
     return subject
 
 

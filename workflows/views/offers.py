@@ -74,7 +74,7 @@ def offers(commands: Iterable[AvailableCommand], page: RunPage, drawer: Drawer |
 def _of_step(commands: dict[str, AvailableCommand], run: Run, step: StepView) -> list[Offer]:
     fitting = {
         "decide": step.status == StepStatus.UNCERTAIN,
-        "retry": step.row is not None,
+        "retry": step.row is not None and step.status != StepStatus.UNCERTAIN,
         "skip": step.name == run.current_step,
         "rollback": step.status in {StepStatus.SUCCEEDED, StepStatus.FELL_BACK},
     }
