@@ -13,13 +13,12 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
-from django_htmx.http import HttpResponseClientRedirect
 
 from portal.core.access import may
 from portal.core.actor import Actor, actor_of
 from portal.core.correlation import correlated
 from portal.core.errors import Conflict, InvalidInput, NotFound, StaleVersion
-from portal.core.htmx import render_page, wants_fragment
+from portal.core.htmx import go_to, render_page
 from portal.core.models import AuditEntry
 from portal.core.permissions import Permission
 from portal.core.web import requires
@@ -159,10 +158,7 @@ def _done(asked: Asked, token: str) -> HttpResponse:
         link = reverse("audit-entry", args=[entry.pk])
         told = format_html('{} <a href="{}">Audit entry {}</a>', told, link, entry.sequence)
     messages.success(asked.request, told)
-    url = reverse("run-detail", args=[asked.run.pk])
-    if wants_fragment(asked.request):
-        return HttpResponseClientRedirect(url)
-    return HttpResponse(status=303, headers={"Location": url})
+    return go_to(asked.request, reverse("run-detail", args=[asked.run.pk]))
 
 
 def _dialog(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from portal.core import moments
 from portal.core.actor import Actor, actor_of
 from portal.core.errors import AlreadyExists, InvalidInput
+from portal.core.htmx import go_to
 from portal.core.permissions import Permission
 from portal.core.web import requires
 from workflows.forms import StartForm
@@ -85,6 +86,4 @@ def _to_run(request: HttpRequest, started: StartedRun) -> HttpResponse:
     else:
         when = moments.absolute_words(timezone.localtime(started.run.created_at), seconds=True)
         messages.info(request, f"This key was used before: here is that run (started {when}).")
-    response = HttpResponseRedirect(reverse("run-detail", args=[started.run.pk]))
-    response.status_code = 303
-    return response
+    return go_to(request, reverse("run-detail", args=[started.run.pk]))
