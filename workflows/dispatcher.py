@@ -19,6 +19,7 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from kombu.exceptions import OperationalError as BrokerError
 
+from portal.core.chores import start_due_chores
 from workflows import dispatch
 from workflows.engine import crash_points, holder, store
 from workflows.models import Run
@@ -26,6 +27,7 @@ from workflows.models import Run
 log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 BEAT_SECONDS = 2.0
+CHORES_SECONDS = 60.0
 BATCH = 500
 PATIENCE_SECONDS = 30.0  # before a run in a non-empty queue is sent again; doubles with each sending
 PATIENCE_EMPTY_SECONDS = 2.0  # the queue is empty, so the message is lost, or is starting this moment
@@ -38,6 +40,7 @@ class Dispatcher:
     def __init__(self) -> None:
         self._stop = threading.Event()
         self._beaten_at = float("-inf")
+        self._chores_at = float("-inf")
         self._listener: psycopg.Connection | None = None
         self._broker = redis.Redis.from_url(
             settings.CACHES["default"]["LOCATION"], socket_connect_timeout=2, socket_timeout=2
@@ -55,6 +58,7 @@ class Dispatcher:
                 sent = self.round()
                 if sent < BATCH:
                     self._wait()
+                self._start_chores()
             except (BrokerError, redis.RedisError, OSError) as exc:
                 log.warning("The broker cannot be reached: %s. Trying again.", exc)
                 self._stop.wait(POLL_SECONDS)
@@ -70,6 +74,11 @@ class Dispatcher:
             store.forget_silent(FORGET_SECONDS)
             self._beaten_at = time.monotonic()
         return self._reclaim() + self._wake() + self._send_again()
+
+    def _start_chores(self) -> None:
+        if time.monotonic() - self._chores_at >= CHORES_SECONDS:
+            start_due_chores()
+            self._chores_at = time.monotonic()
 
     def _reclaim(self) -> int:
         dead = [owner for owner in store.lease_owners() if holder.is_known_dead(owner)]

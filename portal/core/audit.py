@@ -67,7 +67,7 @@ def record(
         object_type = object_type or str(obj._meta.model_name)
         object_id = object_id or str(obj.pk)
         object_label = object_label or str(obj)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         head, _ = AuditHead.objects.select_for_update().get_or_create(chain=CHAIN)
         entry = AuditEntry(
             chain=CHAIN,
@@ -105,16 +105,18 @@ def is_sealed(entry: AuditEntry) -> bool:
     return _fits(entry, _keys())
 
 
-def verify_chain(*, after: AuditEntry | None = None, limit: int | None = None) -> ChainReport:
+def verify_chain(
+    *, after: AuditEntry | None = None, limit: int | None = None, head: AuditHead | None = None
+) -> ChainReport:
     """Check the chain's links and its head, from the first entry or from the one behind ``after``.
 
-    Looks at ``limit`` entries at most; the head may then lie further on.
+    Looks at ``limit`` entries at most; ``head`` is the chain's, if it has been read already.
     """
     sequence, digest, at = (after.sequence, bytes(after.digest), after.at) if after else (0, bytes(32), None)
     keys = _keys()
     entries = AuditEntry.objects.filter(chain=CHAIN, sequence__gt=sequence).order_by("sequence")
     # The head is read first: entries added while we read lie behind it and are left for the next check.
-    head = AuditHead.objects.filter(chain=CHAIN).first()
+    head = head or AuditHead.objects.filter(chain=CHAIN).first()
     end = head.sequence if head else 0
     checked = 0
     for entry in _some(entries.filter(sequence__lte=end), limit):

@@ -46,5 +46,5 @@ class AuditFilter(django_filters.FilterSet):
         return entries.filter(parts | Q(object_id=value) | Q(correlation_id=value))
 
     def filter_action(self, entries: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
-        """Narrow to one action ("core.role.granted"), or to all of an app or noun ("core.role")."""
+        """Narrow to one action ("core.role.grant"), or to all of an app or noun ("core.role")."""
         return entries.filter(Q(action=value) | Q(action__startswith=f"{value.strip()}."))

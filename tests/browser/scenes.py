@@ -83,7 +83,7 @@ def _acts(workflow: Workflow) -> None:
     create_token(actor=operator, name="nightly import", scopes={Permission.VIEW_RUN, Permission.START_RUN})
     audit.record(
         actor=person(support, origin="page 10.0.4.21"),
-        action="core.request.refused",
+        action="core.request.refuse",
         object_type="address",
         object_id="/access/grants/new/",
         object_label="POST /access/grants/new/",

@@ -24,7 +24,7 @@ def write(count: int = 1) -> list[AuditEntry]:
     return [
         record(
             actor=SYSTEM,
-            action="tests.entry.written",
+            action="tests.entry.write",
             object_type="thing",
             object_id=str(number),
             reason="because the test says so",
@@ -74,7 +74,7 @@ def test_an_entry_shares_the_fate_of_the_change_that_it_tells_of() -> None:
 
 
 def test_secrets_do_not_enter_the_trail() -> None:
-    entry = record(actor=SYSTEM, action="tests.entry.written", after={"api_key": "hunter2", "name": "ci"})
+    entry = record(actor=SYSTEM, action="tests.entry.write", after={"api_key": "hunter2", "name": "ci"})
     assert entry.after == {"api_key": "[hidden]", "name": "ci"}
 
 

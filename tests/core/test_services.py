@@ -43,7 +43,7 @@ def test_a_role_is_given_and_taken_with_a_reason(personas: Personas) -> None:
     grant_role(actor=admin, username="viewer", role=Role.OPERATOR, reason=REASON)
     assert may(personas.actor("viewer"), Permission.RETRY_STEP)
     entry = last_entry()
-    assert (entry.action, entry.object_label, entry.reason) == ("core.role.granted", "viewer", REASON)
+    assert (entry.action, entry.object_label, entry.reason) == ("core.role.grant", "viewer", REASON)
     assert (entry.before, entry.after) == ({"roles": ["viewer"]}, {"roles": ["operator", "viewer"]})
     revoke_role(actor=admin, username="viewer", role=Role.OPERATOR, reason=REASON)
     assert not may(personas.actor("viewer"), Permission.RETRY_STEP)
@@ -53,7 +53,7 @@ def test_a_role_is_given_and_taken_with_a_reason(personas: Personas) -> None:
 def test_giving_a_role_twice_does_nothing_the_second_time(personas: Personas) -> None:
     for _ in range(2):
         grant_role(actor=personas.actor("admin"), username="viewer", role=Role.OPERATOR, reason=REASON)
-    assert AuditEntry.objects.filter(action="core.role.granted").count() == 1
+    assert AuditEntry.objects.filter(action="core.role.grant").count() == 1
 
 
 def test_only_administrators_change_roles_and_say_why(personas: Personas) -> None:
@@ -84,7 +84,7 @@ def test_rights_on_one_workflow_are_given_until_a_time_and_taken(personas: Perso
     assert may(personas.actor("outsider"), Permission.RETRY_STEP, workflow)
     assert not may(personas.actor("outsider"), Permission.SKIP_STEP, workflow)
     entry = last_entry()
-    assert (entry.action, entry.object_type, entry.reason) == ("core.grant.given", "workflow", REASON)
+    assert (entry.action, entry.object_type, entry.reason) == ("core.grant.give", "workflow", REASON)
     assert entry.after is not None
     assert entry.after["rights"].keys() == RIGHTS
     revoke_rights(actor=admin, holder=personas.outsider, obj=workflow, reason=REASON)
@@ -169,4 +169,4 @@ def test_a_token_is_revoked_by_its_owner_or_an_administrator_and_by_nobody_else(
     own.refresh_from_db()
     assert own.revoked_at is not None
     revoke_token(actor=personas.actor("operator"), token_id=own.pk)
-    assert AuditEntry.objects.filter(action="core.token.revoked").count() == 1
+    assert AuditEntry.objects.filter(action="core.token.revoke").count() == 1

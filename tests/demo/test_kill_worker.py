@@ -40,7 +40,7 @@ def test_the_worker_dies_and_its_run_is_named(
     run = make_run(make_workflow(), status=RunStatus.RUNNING, lease_owner=name)
     assert kill_worker(actor=personas.actor("support"), name=name) == run
     assert process.wait() == -9
-    entry = AuditEntry.objects.get(action="demo.worker.killed")
+    entry = AuditEntry.objects.get(action="demo.worker.kill")
     assert entry.after == {"run": str(run.id), "step": "charge"}
 
 

@@ -26,7 +26,7 @@ def test_a_switch_acts_at_once_and_is_in_the_audit_trail(sandbox: RunningSandbox
     answer = personas.client("support").post("/sandbox/services/payments/", {"mode": "down"})
     assert (answer.status_code, answer["Location"]) == (303, "/sandbox/")
     assert sandbox.client.faults()["payments"]["mode"] == "down"
-    entry = AuditEntry.objects.get(action="demo.service.switched")
+    entry = AuditEntry.objects.get(action="demo.service.switch")
     assert (entry.object_id, entry.before, entry.after) == ("payments", {"mode": "ok"}, {"mode": "down"})
 
 
@@ -81,7 +81,7 @@ def test_a_worker_of_another_machine_is_not_killed(sandbox: RunningSandbox, pers
     client = personas.client("support")
     assert client.post("/sandbox/kill/", {"worker": beat.name}).status_code == 404
     assert client.post("/sandbox/kill/", {"worker": ""}).status_code == 404
-    assert not AuditEntry.objects.filter(action="demo.worker.killed").exists()
+    assert not AuditEntry.objects.filter(action="demo.worker.kill").exists()
 
 
 def test_the_page_takes_few_queries(

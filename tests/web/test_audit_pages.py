@@ -29,7 +29,7 @@ def write(personas: Personas, count: int = 3) -> list[AuditEntry]:
     return [
         record(
             actor=personas.actor("operator"),
-            action="core.role.granted" if number % 2 else "workflows.run.resumed",
+            action="core.role.grant" if number % 2 else "workflows.run.resume",
             object_type="thing",
             object_id=str(number),
             object_label=f"Thing {number}",
@@ -53,7 +53,7 @@ def test_the_list_says_who_did_what_and_why(
         page = text(client.get("/audit/"))
     assert "Thing 59" in page
     assert "Thing 9<" not in page  # on the next page
-    assert "Role granted" in page
+    assert "Grant role" in page
     assert "=reason 59 of them" in page
     assert f"Verified to entry {AuditEntry.objects.count()}" in page
 
@@ -71,10 +71,10 @@ def test_filters_are_in_the_address_and_each_can_be_removed(personas: Personas, 
 
 def test_older_and_newer_keep_the_filters(personas: Personas, client: Client) -> None:
     write(personas, 110)
-    first = text(client.get("/audit/?action=core.role.granted", headers={"HX-Request": "true"}))
+    first = text(client.get("/audit/?action=core.role.grant", headers={"HX-Request": "true"}))
     assert "<html" not in first
-    older = first.partition("action=core.role.granted&amp;before=")[2].partition('"')[0]
-    second = text(client.get(f"/audit/?action=core.role.granted&before={older}"))
+    older = first.partition("action=core.role.grant&amp;before=")[2].partition('"')[0]
+    second = text(client.get(f"/audit/?action=core.role.grant&before={older}"))
     assert ">Thing 1<" in second
     assert "&amp;after=" in second
 
@@ -85,7 +85,7 @@ def test_an_entry_has_a_permalink_with_what_changed(
     entry = write(personas)[-1]
     with django_assert_max_num_queries(12):
         page = text(client.get(f"/audit/{entry.id}/"))
-    assert "Run resumed: Thing 2" in page
+    assert "Resume run: Thing 2" in page
     assert "at.step" in page
     assert bytes(entry.digest).hex() in page
     assert client.get("/audit/00000000-0000-7000-8000-000000000000/").status_code == 404
@@ -115,14 +115,14 @@ def test_the_badge_says_what_no_check_has_reached(
 
 def test_an_export_holds_what_matches_and_is_itself_recorded(personas: Personas, client: Client) -> None:
     write(personas, 4)
-    answer = client.post("/audit/export/?action=core.role.granted", {"format": "jsonl"})
+    answer = client.post("/audit/export/?action=core.role.grant", {"format": "jsonl"})
     lines = [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]  # type: ignore[attr-defined]
     assert [line["object_id"] for line in lines] == ["1", "3"]
     assert len(lines[0]["digest"]) == 64
     assert "attachment" in answer["Content-Disposition"]
     entry = AuditEntry.objects.latest("sequence")
-    assert (entry.action, entry.actor_label) == ("core.audit.exported", "Manager")
-    assert entry.after == {"format": "jsonl", "filter": {"action": "core.role.granted"}}
+    assert (entry.action, entry.actor_label) == ("core.audit.export", "Manager")
+    assert entry.after == {"format": "jsonl", "filter": {"action": "core.role.grant"}}
 
 
 def test_a_spreadsheet_does_not_run_what_somebody_typed(personas: Personas, client: Client) -> None:
@@ -134,7 +134,7 @@ def test_a_spreadsheet_does_not_run_what_somebody_typed(personas: Personas, clie
 
 
 def test_who_may_read_the_trail_may_not_always_take_it_along(personas: Personas) -> None:
-    record(actor=SYSTEM, action="tests.entry.written")
+    record(actor=SYSTEM, action="tests.entry.write")
     operator = personas.client("operator")
     assert "JSON lines" not in text(operator.get("/audit/"))
     assert operator.post("/audit/export/", {"format": "csv"}).status_code == 403

@@ -41,7 +41,7 @@ class AuditRow:
 
     @property
     def words(self) -> str:
-        """The action in words: "Role granted" for core.role.granted."""
+        """The action in words: "Grant role" for core.role.grant."""
         return action_words(self.entry.action)
 
 
@@ -99,7 +99,7 @@ def chain_badge() -> ChainBadge:
     if head.broken_at is not None:
         return ChainBadge("failed", f"Broken at entry {head.broken_at}", head.verified_at, head.sequence)
     last = AuditEntry.objects.filter(chain=CHAIN, sequence=head.verified_sequence).first()
-    report = verify_chain(after=last, limit=TAIL)
+    report = verify_chain(after=last, limit=TAIL, head=head)
     if not report.ok:
         return ChainBadge("failed", f"Broken at entry {report.broken_at}", clock.now(), head.sequence)
     verified = (last.sequence if last else 0) + report.entries
@@ -117,8 +117,9 @@ def changes(entry: AuditEntry) -> list[Change]:
 
 
 def action_words(action: str) -> str:
-    """Return "app.noun.verb" as a person would say it."""
-    return action.partition(".")[2].replace(".", " ").replace("_", " ").capitalize() or action
+    """Return "app.noun.verb" as a person would say it: verb first."""
+    noun, _, verb = action.partition(".")[2].rpartition(".")
+    return f"{verb} {noun}".replace("_", " ").strip().capitalize() or action
 
 
 def _change(name: str, before: object, after: object) -> Change:

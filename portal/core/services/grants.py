@@ -57,7 +57,7 @@ def grant_rights(
             object_pk=str(obj.pk),
             defaults=facts,
         )
-    _record(actor, "core.grant.given", holder, obj, reason, before)
+    _record(actor, "core.grant.give", holder, obj, reason, before)
 
 
 @transaction.atomic
@@ -72,7 +72,7 @@ def revoke_rights(*, actor: Actor, holder: Holder, obj: models.Model, reason: st
     if not before:
         raise NotFound(f"{holder} holds no rights of their own on {obj}.")
     _on(holder, obj).delete()
-    _record(actor, "core.grant.taken", holder, obj, reason, before)
+    _record(actor, "core.grant.take", holder, obj, reason, before)
 
 
 def _check(rights: Collection[Permission], obj: models.Model, expires_at: datetime | None) -> None:

@@ -20,7 +20,7 @@ def record_refusal(request: HttpRequest, error: Forbidden) -> None:
         return
     audit.record(
         actor=actor,
-        action="core.request.refused",
+        action="core.request.refuse",
         object_type="address",
         object_id=request.path,
         object_label=f"{request.method} {request.path}",

@@ -36,7 +36,7 @@ def sync_roles(*, actor: Actor = SYSTEM) -> list[Role]:
         group.permissions.set([rights[permission] for permission in wanted])
         audit.record(
             actor=actor,
-            action="core.role.synced",
+            action="core.role.sync",
             object_type="role",
             object_id=role,
             object_label=role.capitalize(),
@@ -60,7 +60,7 @@ def grant_role(*, actor: Actor, username: str, role: Role, reason: str) -> User:
     before = _roles(user)
     if role not in before:
         user.groups.add(group)
-        _record(actor, "core.role.granted", user, reason, before)
+        _record(actor, "core.role.grant", user, reason, before)
     return user
 
 
@@ -80,7 +80,7 @@ def revoke_role(*, actor: Actor, username: str, role: Role, reason: str) -> User
         if role == Role.ADMIN and not administrators().exclude(pk=user.pk).exists():
             raise Conflict(f"{user} is the last administrator. Make somebody else one first.")
         user.groups.remove(group)
-        _record(actor, "core.role.revoked", user, reason, before)
+        _record(actor, "core.role.revoke", user, reason, before)
     return user
 
 

@@ -53,7 +53,7 @@ def create_token(
         expires_at=expires_at,
     )
     facts = {"owner": actor.user.get_username(), "scopes": token.scopes, "expires_at": expires_at}
-    audit.record(actor=actor, action="core.token.created", obj=token, object_type="token", after=facts)
+    audit.record(actor=actor, action="core.token.create", obj=token, object_type="token", after=facts)
     return NewToken(token, secret)
 
 
@@ -73,7 +73,7 @@ def revoke_token(*, actor: Actor, token_id: UUID, reason: str = "") -> ApiToken:
         token.save(update_fields=["revoked_at"])
         audit.record(
             actor=actor,
-            action="core.token.revoked",
+            action="core.token.revoke",
             obj=token,
             object_type="token",
             reason=reason.strip(),

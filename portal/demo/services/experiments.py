@@ -44,7 +44,7 @@ def switch_service(*, actor: Actor, slug: str, mode: str) -> None:
         raise Unavailable(f"The sandbox at {url or 'no address'} does not answer; nothing was switched.") from exc
     record(
         actor=actor,
-        action="demo.service.switched",
+        action="demo.service.switch",
         object_type="sandbox service",
         object_id=slug,
         object_label=SERVICES[slug].title,

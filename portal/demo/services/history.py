@@ -49,7 +49,7 @@ def write_history(*, days: int = DAYS) -> int:
     WorkflowVersion.objects.filter(workflow__in=workflows.values()).update(first_seen_at=registered_at)
     record(
         actor=SYSTEM,
-        action="demo.history.written",
+        action="demo.history.write",
         object_type="history",
         object_id="demo",
         object_label=f"{days} days of demo history",

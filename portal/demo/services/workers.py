@@ -46,7 +46,7 @@ def kill_worker(*, actor: Actor, name: str) -> Run | None:
     process.kill()
     record(
         actor=actor,
-        action="demo.worker.killed",
+        action="demo.worker.kill",
         object_type="worker",
         object_id=name,
         object_label=f"worker process {process.pid}",

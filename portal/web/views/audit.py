@@ -76,7 +76,7 @@ def audit_export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     entries = AuditFilter(request.GET, queryset=AuditEntry.objects.all(), request=request).qs
     audit.record(
         actor=actor_of(request),
-        action="core.audit.exported",
+        action="core.audit.export",
         object_type="audit",
         object_label="Audit trail",
         after={"format": kind, "filter": request.GET.dict()},
