@@ -9,7 +9,7 @@ from celery import Celery, chain
 from benchmarks.signals import tell
 
 STEPS = 10
-app = Celery("chain", broker=os.environ.get("REDIS_URL"))
+app = Celery("chain", broker=os.environ.get("REDIS_URL"), set_as_current=False)
 app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True, task_default_queue="chain")
 
 

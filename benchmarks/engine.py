@@ -126,7 +126,8 @@ def engine(found: Machine, options: argparse.Namespace) -> dict[str, Any]:
     found.manage("migrate", "--verbosity", "0")
     found.manage("register_workflows")
     start = engine_starter(found)
-    with listening(found, "engine") as listener, running_engine(found, options.workers, listener):
+    commands = (worker_command(options.workers), DISPATCHER)
+    with listening(found, "engine") as listener, found.running(*commands, **told(listener)):
         result: dict[str, Any] = {}
         for variant in VARIANTS:
             keep_in_flight(lambda number, name=variant: start(name, number), listener, runs=50, in_flight=4)
@@ -160,12 +161,12 @@ def engine_starter(found: Machine) -> Callable[[str, int], None]:
     return start
 
 
-@contextlib.contextmanager
-def running_engine(found: Machine, workers: int, listener: Listener) -> Iterator[None]:
-    """Run a Celery worker with that many processes, and a dispatcher."""
-    worker = (*CELERY, "-A", "portal", "worker", "-P", "prefork", "-c", str(workers), "-Q", "workflows", *QUIET)
-    with found.running(worker, (sys.executable, "manage.py", "dispatcher"), **told(listener)):
-        yield
+def worker_command(processes: int) -> Sequence[str]:
+    """Return how a Celery worker with that many processes is run."""
+    return (*CELERY, "-A", "portal", "worker", "-P", "prefork", "-c", str(processes), "-Q", "workflows", *QUIET)
+
+
+DISPATCHER = (sys.executable, "manage.py", "dispatcher")
 
 
 def _first_step(start: Callable[[str, int], None], listener: Listener, number: int) -> float:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-# Whatever loads the settings may send tasks: this makes our Celery application the one that they go through.
-from portal.celery import app as celery_app  # noqa: F401
 from portal.core.logging import logging_configuration
 from portal.env import read_environment
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -19,19 +20,24 @@ class Order(BaseModel):
     number: int
 
 
-def ten_steps(name: str, effects: Sequence[Effect]) -> Workflow[Order]:
-    """Declare a chain of trivial steps with these effects."""
-    workflow = Workflow(
+def declare(name: str) -> Workflow[Order]:
+    """Declare a workflow without steps."""
+    return Workflow(
         name,
         version=1,
         owner="benchmarks",
         tier=3,
         input=Order,
         title=name,
-        description="Does nothing, ten times.",
+        description="Does nothing of use.",
         objective=Objective(success=0.99, within=timedelta(minutes=10)),
         runbook="none",
     )
+
+
+def ten_steps(name: str, effects: Sequence[Effect]) -> Workflow[Order]:
+    """Declare a chain of trivial steps with these effects."""
+    workflow = declare(name)
     before = None
     for number, effect in enumerate(effects, 1):
         word = "first" if number == 1 else "last" if number == len(effects) else ""
@@ -52,3 +58,20 @@ def _step(number: int, word: str):  # type: ignore[no-untyped-def] # the workflo
 all_external = ten_steps("ten-external", [E] * 10)
 all_database = ten_steps("ten-database", [D] * 10)
 mixed = ten_steps("ten-mixed", [P, D, P, D, E, P, D, P, D, E])
+
+slow = declare("slow-steps")
+
+
+@slow.step(effect=E)
+def sleep(order: Order, ctx: StepContext) -> int:
+    """Be in the middle of something for a moment."""
+    tell(f"slow {ctx.run_id}")
+    time.sleep(0.5)
+    return order.number
+
+
+@slow.step(effect=E)
+def wake(sleep: int, ctx: StepContext) -> int:
+    """Say that the run got here."""
+    tell(f"last {ctx.run_id}")
+    return sleep

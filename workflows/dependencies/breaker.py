@@ -69,6 +69,10 @@ class Window:
     failures: int = 0
     slow: int = 0
 
+    def __add__(self, other: Window) -> Window:
+        """Both together."""
+        return Window(self.calls + other.calls, self.failures + other.failures, self.slow + other.slow)
+
     @property
     def failure_rate(self) -> float:
         """The share of calls that failed, 0 to 1."""

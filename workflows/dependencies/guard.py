@@ -120,6 +120,8 @@ class Guard:
 
     def flush(self) -> None:
         """Write the calls that were only counted. Also called by the worker's heartbeat, so that none stay behind."""
+        if not self._counts:
+            return
         with store.own_transaction() as cursor:
             self._write_counts(cursor)
 

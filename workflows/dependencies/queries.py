@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,6 +45,14 @@ class Caller:
     slug: str
     title: str
     steps: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Recent:
+    """The latest calls of one dependency."""
+
+    window: Window = field(default_factory=Window)
+    hour: list[Window] = field(default_factory=lambda: [Window()] * STRIP_CELLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,16 +182,15 @@ def waiting_runs(actor: Actor, name: str) -> int:
 
 
 def _views(actor: Actor, rows: Sequence[Dependency]) -> list[DependencyView]:
-    ids = [row.pk for row in rows]
-    windows, hours = _windows(ids), _hours(ids)
+    recent = _recent_calls([row.pk for row in rows])
     callers = _callers(actor)
     waiting = _waiting(actor, [row.name for row in rows])
     return [
         DependencyView(
             row=row,
             policy=Policy.of(row.settings),
-            window=windows.get(row.pk, Window()),
-            hour=tuple(hours[row.pk].get(cell, Window()) for cell in range(STRIP_CELLS)),
+            window=recent[row.pk].window,
+            hour=tuple(recent[row.pk].hour),
             callers=tuple(callers.get(row.name, ())),
             waiting=waiting[row.name],
         )
@@ -191,37 +198,33 @@ def _views(actor: Actor, rows: Sequence[Dependency]) -> list[DependencyView]:
     ]
 
 
-def _windows(ids: Sequence[int]) -> dict[int, Window]:
-    """Return the calls that each breaker is judged by at present (see ``store.read_window``)."""
+def _recent_calls(ids: Sequence[int]) -> dict[int, _Recent]:
+    """Return the latest calls of each dependency, in one query.
+
+    ``window`` holds those that the breaker is judged by (as ``store.read_window`` does), ``hour`` all of the last
+    hour in cells numbered from the oldest.
+    """
+    recent = {id_: _Recent() for id_ in ids}
     rows = _rows(
         """
-        SELECT d.id, sum(w.calls), sum(w.failures), sum(w.slow)
-        FROM workflows_dependency d JOIN workflows_callwindow w ON w.dependency_id = d.id
-        WHERE d.id = ANY(%s) AND w.slot_at > d.state_since - make_interval(secs => %s)
-          AND w.slot_at > now() - make_interval(secs => COALESCE((d.settings->>'window_seconds')::float, %s))
-        GROUP BY d.id
-        """,
-        [ids, SLOT_SECONDS, Policy().window_seconds],
-    )
-    return {id_: Window(*counts) for id_, *counts in rows}
-
-
-def _hours(ids: Sequence[int]) -> defaultdict[int, dict[int, Window]]:
-    """Return, by dependency, the calls of the last hour in cells numbered from the oldest."""
-    rows = _rows(
-        """
-        SELECT dependency_id, floor(extract(epoch FROM now() - slot_at) / %s)::int AS ago,
-               sum(calls), sum(failures), sum(slow)
-        FROM workflows_callwindow
-        WHERE dependency_id = ANY(%s) AND slot_at > now() - make_interval(secs => %s)
+        SELECT d.id, floor(extract(epoch FROM now() - w.slot_at) / %s)::int AS ago,
+               sum(calls), sum(failures), sum(slow),
+               COALESCE(sum(calls) FILTER (WHERE judged.yes), 0),
+               COALESCE(sum(failures) FILTER (WHERE judged.yes), 0),
+               COALESCE(sum(slow) FILTER (WHERE judged.yes), 0)
+        FROM workflows_dependency d JOIN workflows_callwindow w ON w.dependency_id = d.id,
+             LATERAL (SELECT w.slot_at > d.state_since - make_interval(secs => %s) AND w.slot_at > now()
+                 - make_interval(secs => COALESCE((d.settings->>'window_seconds')::float, %s)) AS yes) judged
+        WHERE d.id = ANY(%s) AND w.slot_at > now() - make_interval(secs => %s)
         GROUP BY 1, 2
         """,
-        [STRIP_CELL_SECONDS, ids, STRIP_CELLS * STRIP_CELL_SECONDS],
+        [STRIP_CELL_SECONDS, SLOT_SECONDS, Policy().window_seconds, ids, STRIP_CELLS * STRIP_CELL_SECONDS],
     )
-    hours: defaultdict[int, dict[int, Window]] = defaultdict(dict)
-    for id_, ago, *counts in rows:
-        hours[id_][STRIP_CELLS - 1 - ago] = Window(*counts)
-    return hours
+    for id_, ago, calls, failures, slow, *judged in rows:
+        found = recent[id_]
+        found.hour[STRIP_CELLS - 1 - max(0, ago)] += Window(calls, failures, slow)
+        found.window += Window(*judged)
+    return recent
 
 
 def _rows(sql: str, values: Iterable[object]) -> list[tuple[Any, ...]]:

@@ -18,6 +18,7 @@ import psutil
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from workflows.dependencies import guard
 from workflows.engine import interrupt, store
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class Holder:
     def beat_once(self, queues: list[str]) -> None:
         """Renew once, and interrupt the step if its run was taken over."""
         store.beat(identity(), "worker", queues)
+        guard.flush()
         held = self._held
         if held is None:
             return
