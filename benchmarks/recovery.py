@@ -94,7 +94,7 @@ def _move_leases(found: Machine) -> None:
 
 
 def _wait_until_taken_back(found: Machine, held: dict[str, int]) -> float:
-    """Return when each run had been claimed again. Its fencing token grows when it is taken back, and at the claim."""
+    """Return when each run was claimed again. Its fencing token grows when it is taken back, and at the claim."""
     query = "SELECT id::text, fence FROM workflows_run WHERE id = ANY(%s::uuid[])"
     with psycopg.connect(found.database_url, autocommit=True) as connection:
         while True:
