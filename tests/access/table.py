@@ -26,6 +26,11 @@ POST = ("post",)
 BOTH = ("get", "post")
 
 ROWS: dict[str, Row] = {
+    # where people arrive
+    "landing": Row(None),
+    "overview": Row(None),
+    "lookup": Row(P.VIEW_RUN),
+    "runbook": Row(P.VIEW_WORKFLOW),
     # signing in, probes, the frame
     "login": Row(PUBLIC),
     "logout": Row(None, POST),
@@ -41,6 +46,13 @@ ROWS: dict[str, Row] = {
     "set-theme": Row(None, POST),
     "set-zone": Row(None, POST),
     # workflows and runs
+    "workflow-list": Row(P.VIEW_WORKFLOW),
+    "workflow-detail": Row(P.VIEW_WORKFLOW),
+    "workflow-map-fragment": Row(P.VIEW_WORKFLOW),
+    "workflow-history": Row(P.VIEW_RUN),
+    "workflow-versions": Row(P.VIEW_WORKFLOW),
+    "workflow-pause": Row(P.PAUSE_WORKFLOW, BOTH),
+    "workflow-resume": Row(P.PAUSE_WORKFLOW, BOTH),
     "workflow-start": Row(P.START_RUN, BOTH),
     "run-list": Row(P.VIEW_RUN),
     "run-export": Row(P.VIEW_RUN, POST),

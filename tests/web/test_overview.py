@@ -61,7 +61,7 @@ def test_open_breaker_is_one_concern_with_cause_money_and_link(personas: Persona
         make_run(settle, status=RunStatus.WAITING)
     (concern,) = seen_by(personas).concerns
     assert concern.cause.startswith("8 of the last 10 calls failed")
-    assert [(m.amount, m.currency) for m in concern.money] == [(2500, "EUR")]
+    assert [(str(m.amount), m.currency) for m in concern.money] == [("2500.00", "EUR")]
     assert concern.url == "/runs/?dependency=payments-gateway"
     assert concern.probe_at is not None
 
@@ -90,7 +90,7 @@ def test_undecided_runs_come_before_failed_ones(personas: Personas, settle: Work
 def test_late_stuck_blocked_and_paused_are_told(personas: Personas, settle: Workflow) -> None:
     make_run(settle, status=RunStatus.RUNNING, ago=timedelta(hours=2))
     make_run(settle, status=RunStatus.QUEUED, dispatched_at=None)
-    waiting = {"waiting_reason": WaitingReason.CONFIGURATION, "waiting_on": "PAYMENTS_KEY is not set"}
+    waiting: dict[str, Any] = {"waiting_reason": WaitingReason.CONFIGURATION, "waiting_on": "PAYMENTS_KEY is not set"}
     make_run(settle, status=RunStatus.WAITING, **waiting)
     paused = make_workflow(PARTNER_PAYOUT, paused_at=now(), paused_reason="Maintenance of the bank")
     assert set(titles(seen_by(personas))) == {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from portal.core.access import may
@@ -20,7 +20,7 @@ def landing(request: HttpRequest) -> HttpResponse:
     """Show the overview; take whoever repairs single runs but operates nothing (support) to the lookup."""
     actor = actor_of(request)
     if may(actor, Permission.RESUME_RUN) and not may(actor, Permission.DECIDE_STEP):
-        return redirect("lookup")
+        return HttpResponseRedirect(reverse("lookup"), status=303)
     return _overview(request)
 
 
