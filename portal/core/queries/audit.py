@@ -99,6 +99,9 @@ def chain_badge() -> ChainBadge:
     if head.broken_at is not None:
         return ChainBadge("failed", f"Broken at entry {head.broken_at}", head.verified_at, head.sequence)
     last = AuditEntry.objects.filter(chain=CHAIN, sequence=head.verified_sequence).first()
+    if last is None and head.verified_sequence:
+        title = f"Entry {head.verified_sequence} is missing"
+        return ChainBadge("failed", title, clock.now(), head.sequence)
     report = verify_chain(after=last, limit=TAIL, head=head)
     if not report.ok:
         return ChainBadge("failed", f"Broken at entry {report.broken_at}", clock.now(), head.sequence)
