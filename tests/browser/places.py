@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.urls import NoReverseMatch, reverse
 
-from portal.core.ids import uuid7
-from portal.core.models import AuditEntry, User
+from portal.core.models import AuditEntry
 from workflows.models import Dependency, Run, Workflow
 
 PLAIN = {
@@ -19,11 +18,11 @@ PLAIN = {
     "dependencies": "dependency-list",
     "audit": "audit-list",
     "access": "access",
-    "access-grant": "access-grant",
     "tokens": "tokens",
     "preferences": "preferences",
     "sandbox": "sandbox",
     "search": "search",
+    "lookup": "lookup",
     "help": "help",
     "style": "style",
     "style-dialog": "style-dialog",
@@ -42,39 +41,31 @@ class Place:
 def places() -> Iterator[Place]:
     """Yield every page that the rows in the database make possible."""
     for name, url_name in PLAIN.items():
-        try:
-            yield Place(name, reverse(url_name))
-        except NoReverseMatch:
-            continue
-    yield from _objects("workflow", Workflow.objects.order_by("slug"), "workflow-detail", lambda w: w.slug)
-    yield from _objects("start", Workflow.objects.order_by("slug"), "workflow-start", lambda w: w.slug)
+        if address := _address(url_name):
+            yield Place(name, address)
+    workflows = Workflow.objects.order_by("slug")
     newest = {run.status: run for run in Run.objects.order_by("id")}
-    for status, run in sorted(newest.items()):
-        try:
-            reverse("run-detail", args=[run.id])
-        except NoReverseMatch:
-            break
-        yield Place(f"run-{status}", reverse("run-detail", args=[run.id]))
     troubled = Dependency.objects.order_by("-state", "name")[:1]
-    yield from _objects("dependency", troubled, "dependency-detail", lambda d: d.name)
-    yield from _objects("audit-entry", AuditEntry.objects.order_by("-sequence")[:1], "audit-entry", lambda e: e.id)
-    people = User.objects.filter(username="team_operator")
-    yield from _objects("access-person", people, "access-person", lambda u: u.username)
-    if workflow := Workflow.objects.first():
-        question = f"person=viewer&right=retry_step&on=workflow:{workflow.pk}"
-        yield Place("access-explained", f"{reverse('access')}?{question}")
+    entries = AuditEntry.objects.order_by("-sequence")[:1]
+    yield from _objects("workflow", workflows, "workflow-detail", lambda workflow: workflow.slug)
+    yield from _objects("start", workflows, "workflow-start", lambda workflow: workflow.slug)
+    for status, run in sorted(newest.items()):
+        yield from _objects(f"run-{status}", [run], "run-detail", lambda run: run.id)
+    yield from _objects("dependency", troubled, "dependency-detail", lambda dependency: dependency.name)
+    yield from _objects("audit-entry", entries, "audit-entry", lambda entry: entry.id)
     yield Place("login", reverse("login"), persona="")
     yield Place("error-404", "/nowhere/")
-    yield Place("error-403", "/audit/", persona="viewer")
+    yield Place("error-403", reverse("audit-list"), persona="viewer")
 
 
-def _objects(name: str, rows: Iterable[Any], url_name: str, key: Callable[..., object]) -> Iterator[Place]:
+def _objects(name: str, rows: Any, url_name: str, key: Callable[[Any], object]) -> Iterator[Place]:
+    for number, row in enumerate(rows, start=1):
+        if address := _address(url_name, key(row)):
+            yield Place(name if number == 1 else f"{name}-{number}", address)
+
+
+def _address(url_name: str, *arguments: object) -> str:
     try:
-        reverse(url_name, args=["x"])
+        return reverse(url_name, args=arguments)
     except NoReverseMatch:
-        try:
-            reverse(url_name, args=[uuid7()])
-        except NoReverseMatch:
-            return
-    for number, row in enumerate(rows):
-        yield Place(f"{name}-{number + 1}" if number else name, reverse(url_name, args=[key(row)]))
+        return ""

@@ -42,7 +42,7 @@ def test_take_pictures(sign_in: SignIn, page: Page, scene: str) -> None:
 def _take(page: Page, place: Place, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for scheme in SCHEMES:
-        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
         for width, height in WIDTHS.items():
             page.set_viewport_size({"width": width, "height": height})
             page.goto(place.address)

@@ -18,7 +18,8 @@ def faults_of(page: Page) -> list[str]:
     page.set_viewport_size({"width": 1440, "height": 900})
     found = []
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+        page.evaluate("Promise.allSettled(document.getAnimations().map(animation => animation.finished))")
         found += [f"{scheme}: {violation}" for violation in axe_violations(page)]
     page.set_viewport_size({"width": NARROW, "height": 700})
     return found + [f"sticks out at {NARROW} px: {element}" for element in sideways_scroll(page)]

@@ -16,7 +16,7 @@ PAGES = ["/help/", "/style/", "/style/dialog/", "/search/"]
 @pytest.mark.parametrize("address", PAGES)
 def test_pages_pass_wcag(sign_in: SignIn, address: str, scheme: str) -> None:
     page = sign_in("admin")
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
     page.goto(address)
     assert axe_violations(page) == []
 
@@ -31,7 +31,7 @@ def test_pages_never_scroll_sideways_at_320_px(sign_in: SignIn, address: str) ->
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_sign_in_passes_wcag(page: Page, scheme: str) -> None:
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
     page.goto("/login/")
     assert axe_violations(page) == []
 
