@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from portal.core import moments
 from portal.core.actor import Actor, actor_of
-from portal.core.errors import AlreadyExists, InvalidInput
+from portal.core.errors import IdempotencyKeyReused, InvalidInput
 from portal.core.htmx import go_to
 from portal.core.permissions import Permission
 from portal.core.web import requires
@@ -74,7 +74,7 @@ def _start(actor: Actor, workflow: Workflow, values: SchemaForm, form: StartForm
         for message in fields.pop("idempotency_key", []):
             form.add_error("idempotency_key", message)
         values.add_invalid(fields if fields or form.errors else {"": [exc.message]})
-    except AlreadyExists as exc:
+    except IdempotencyKeyReused as exc:
         url = reverse("run-detail", args=[exc.context["run_id"]])
         form.add_error("idempotency_key", format_html('{} <a href="{}">Show that run</a>', exc.message, url))
     return None
