@@ -41,13 +41,12 @@ def relative_words(value: datetime, now: datetime) -> str:
     seconds = round(abs(apart).total_seconds())
     if seconds < 5:
         return "now"
-    hours, minutes = seconds // 3600, seconds % 3600 // 60
-    if hours >= 6 or (hours and not minutes):
-        words = f"{hours} h"
-    elif hours:
-        words = f"{hours} h {minutes} min"
+    if seconds < 60:
+        words = f"{seconds} s"
+    elif seconds < 7200:
+        words = f"{seconds // 60} min"
     else:
-        words = f"{minutes} min" if minutes else f"{seconds} s"
+        words = f"{seconds // 3600} h"
     return f"{words} ago" if apart > timedelta(0) else f"in {words}"
 
 

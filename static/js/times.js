@@ -8,12 +8,8 @@ const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: 
 function relative(milliseconds) {
   const seconds = Math.round(Math.abs(milliseconds) / 1000);
   if (seconds < 5) return "now";
-  const hours = Math.floor(seconds / 3600);
-  const minutes = Math.floor((seconds % 3600) / 60);
-  let words = `${seconds} s`;
-  if (hours >= 6 || (hours && !minutes)) words = `${hours} h`;
-  else if (hours) words = `${hours} h ${minutes} min`;
-  else if (minutes) words = `${minutes} min`;
+  const words =
+    seconds < 60 ? `${seconds} s` : seconds < 7200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
   return milliseconds > 0 ? `${words} ago` : `in ${words}`;
 }
 
