@@ -45,11 +45,6 @@ ROWS: dict[str, Row] = {
     "preferences": Row(None, BOTH),
     "set-theme": Row(None, POST),
     "set-zone": Row(None, POST),
-    # home, lookup, runbooks
-    "landing": Row(None),
-    "overview": Row(None),
-    "lookup": Row(P.VIEW_RUN),
-    "runbook": Row(P.VIEW_WORKFLOW, about={"slug": "settle-invoice"}),
     # workflows and runs
     "workflow-list": Row(P.VIEW_WORKFLOW),
     "workflow-detail": Row(P.VIEW_WORKFLOW),

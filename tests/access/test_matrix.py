@@ -96,7 +96,7 @@ def token_of(user: User) -> str:
     return str(ApiToken.objects.create(owner=user, name="ci", prefix="evk_", digest=digest).pk)
 
 
-def ask(client: Client, method: str, path: str, body: dict[str, str] | None = None, **headers: str) -> Any:
+def ask(client: Client, method: str, path: str, body: dict[str, str] | None = None, *, headers: Any = None) -> Any:
     """Send a request with a form, or with JSON to the API."""
     content = {"content_type": "application/json"} if path.startswith("/api/") and method == "post" else {}
     return getattr(client, method)(path, body or {}, headers=headers, **content)
@@ -129,7 +129,7 @@ def test_each_person_gets_what_the_table_says(world: World, name: str) -> None:
         for method in row.methods:
             about = {"token_id": token_of(user)} if "token_id" in address.arguments else {}
             path = world.path(address, row, **about)
-            answer = ask(client, method, path, **HTMX)
+            answer = ask(client, method, path, headers=HTMX)
             if sent_to_login(answer) or answer.status_code not in expected(name, address, row):
                 wrong.append(f"{method} {path}: {answer.status_code}, not {expected(name, address, row)}")
     assert wrong == []
@@ -156,7 +156,7 @@ def test_what_another_team_owns_cannot_be_told_from_what_does_not_exist(world: W
             continue
         for method in row.methods:
             answers = [
-                ask(client, method, world.path(address, row, **about), BODY if method == "post" else {}, **HTMX)
+                ask(client, method, world.path(address, row, **about), BODY if method == "post" else {}, headers=HTMX)
                 for about in (foreign, nothing)
             ]
             # Some commands look at the form first; that tells nothing about the run either.
@@ -176,7 +176,9 @@ def test_a_token_opens_exactly_what_its_scopes_name(world: World, has_scope: boo
         secret = f"evk_{address.name}"
         digest = hashlib.sha256(secret.encode()).digest()
         ApiToken.objects.create(owner=world.personas.admin, name="ci", digest=digest, scopes=sorted(scopes))
-        answer = ask(Client(), row.methods[0], world.path(address, row), Authorization=f"Bearer {secret}")
+        answer = ask(
+            Client(), row.methods[0], world.path(address, row), headers={"Authorization": f"Bearer {secret}"}
+        )
         if (answer.status_code in LET_IN) != has_scope:
             wrong.append(f"{row.methods[0]} {address.route}: {answer.status_code}")
     assert wrong == []
