@@ -41,14 +41,14 @@ payments = Dependency(
     "payments-gateway",
     availability=0.995,
     timeout=5,
-    breaker=Breaker(failure_rate=0.5, minimum_calls=10, open_for=10, open_at_most=60),
+    breaker=Breaker(failure_rate=0.5, minimum_calls=10, open_for=8, open_at_most=20),
     url=payments_url,
 )
 banking = Dependency(
     "partner-bank",
     availability=0.99,
     timeout=8,
-    breaker=Breaker(failure_rate=0.5, minimum_calls=5, open_for=15, open_at_most=60),
+    breaker=Breaker(failure_rate=0.5, minimum_calls=5, open_for=10, open_at_most=30),
     url=banking_url,
 )
 mail = Dependency("mail", availability=0.99, timeout=5, url=mail_url)

@@ -12,7 +12,7 @@ from portal.core.htmx import go_to, render_page, wants_fragment
 from portal.core.permissions import Permission
 from portal.core.web import requires
 from portal.demo.queries.sandbox import sandbox_state
-from portal.demo.services.experiments import send_twice, switch_service
+from portal.demo.services.experiments import kill_in_the_middle, send_twice, switch_service
 from portal.demo.services.workers import kill_worker
 
 
@@ -44,6 +44,18 @@ def twice(request: HttpRequest) -> HttpResponse:
     else:
         messages.error(request, f"This should not be: {first.run.pk} and {second.run.pk}.")
     return go_to(request, reverse("run-detail", args=[first.run.pk]))
+
+
+@require_POST
+@requires(Permission.OPERATE_SANDBOX)
+def interrupt(request: HttpRequest) -> HttpResponse:
+    """Start a run, kill its worker in the middle of the charge, and go to the run."""
+    run = kill_in_the_middle(actor=actor_of(request))
+    if run is None:
+        messages.warning(request, "No worker of this machine took the run up in time, so none was killed.")
+        return go_to(request, reverse("sandbox"))
+    messages.success(request, "Its worker was killed while the card was charged. Another takes over within 15 s.")
+    return go_to(request, reverse("run-detail", args=[run.pk]))
 
 
 @require_POST

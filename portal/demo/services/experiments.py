@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 from uuid import uuid4
 
@@ -19,7 +22,14 @@ from portal.demo.modes import BEHAVIOURS, SERVICES
 from portal.demo.sandbox.client import SandboxClient
 from portal.demo.sandbox.faults import Mode
 from portal.demo.services.places import sandbox_url
+from portal.demo.services.workers import kill_worker, local_process
+from workflows.models import Run
 from workflows.services import StartedRun, start_run
+
+KILL_REASON = "To be interrupted by killing its worker, from the sandbox page"
+HELD_BACK_SECONDS = 4.0
+CATCH_SECONDS = 6.0
+CHARGE_SECONDS = 0.3
 
 
 def switch_service(*, actor: Actor, slug: str, mode: str) -> None:
@@ -53,12 +63,50 @@ def switch_service(*, actor: Actor, slug: str, mode: str) -> None:
     )
 
 
+def kill_in_the_middle(*, actor: Actor) -> Run | None:
+    """Start a settlement and kill its worker while the gateway is charging the card; return the run.
+
+    The gateway charges at once but holds its answer back for a few seconds, so that there is a middle.
+    Returns None if no worker of this machine took the run up in time; it then simply goes on.
+
+    :raises Unavailable: if the sandbox cannot be reached.
+    """
+    authorise(actor, Permission.OPERATE_SANDBOX)
+    invoice = _some_invoice()
+    with _answers_held_back():
+        run = start_run(actor=actor, workflow=flows.settle_invoice.name, input=invoice, reason=KILL_REASON).run
+        deadline = time.monotonic() + CATCH_SECONDS
+        while time.monotonic() < deadline:
+            run.refresh_from_db(fields=["lease_owner", "current_step"])
+            if run.lease_owner and run.current_step == flows.charge.name and local_process(run.lease_owner):
+                time.sleep(CHARGE_SECONDS)  # the request is on its way
+                kill_worker(actor=actor, name=run.lease_owner)
+                return run
+            time.sleep(0.05)
+    return None
+
+
+@contextmanager
+def _answers_held_back() -> Iterator[None]:
+    """Let the gateway answer late for the length of the block, unless somebody has switched it already."""
+    try:
+        with SandboxClient(sandbox_url(), timeout=3) as client:
+            before = client.faults()["payments"]
+            if before["mode"] == Mode.OK:
+                client.set_fault("payments", Mode.SLOW, delay_seconds=HELD_BACK_SECONDS)
+            try:
+                yield
+            finally:
+                if before["mode"] == Mode.OK:
+                    client.set_fault("payments", **before)
+    except httpx.HTTPError as exc:
+        raise Unavailable("The sandbox does not answer, so there is no charge to interrupt.") from exc
+
+
 def send_twice(*, actor: Actor) -> tuple[StartedRun, StartedRun]:
     """Start the same settlement twice with one idempotency key, as an impatient caller would."""
     authorise(actor, Permission.OPERATE_SANDBOX)
-    moment = now()
-    rng = Random()  # noqa: S311 - plausible, not secret
-    invoice = some_invoice(rng, int(moment.timestamp()) % 1_000_000, moment)
+    invoice = _some_invoice()
     key = f"twice-{uuid4().hex[:12]}"
     reason = "Sent twice with one idempotency key, from the sandbox page"
     first, second = (
@@ -72,3 +120,8 @@ def send_twice(*, actor: Actor) -> tuple[StartedRun, StartedRun]:
         for _ in range(2)
     )
     return first, second
+
+
+def _some_invoice() -> flows.Invoice:
+    moment = now()
+    return some_invoice(Random(), int(moment.timestamp()) % 1_000_000, moment)  # noqa: S311 - plausible, not secret

@@ -31,5 +31,5 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{people} people and {runs} runs of history made, {told or 0} records given to the sandbox"
         )
-        for username, password in logins():
-            self.stdout.write(f"  {username} / {password}")
+        if options["verbosity"]:
+            self.stdout.write("".join(f"\n  {username:<13} {password}" for username, password in logins()))
