@@ -49,12 +49,12 @@ def twice(request: HttpRequest) -> HttpResponse:
 @require_POST
 @requires(Permission.OPERATE_SANDBOX)
 def interrupt(request: HttpRequest) -> HttpResponse:
-    """Start a run, kill its worker in the middle of the charge, and go to the run."""
+    """Start a run, kill its worker in the middle of the payment, and go to the run."""
     run = kill_in_the_middle(actor=actor_of(request))
     if run is None:
-        messages.warning(request, "No worker of this machine took the run up in time, so none was killed.")
+        messages.warning(request, "No worker took the run up in time, so none was killed.")
         return go_to(request, reverse("sandbox"))
-    messages.success(request, "Its worker was killed while the card was charged. Another takes over within 15 s.")
+    messages.success(request, "Its worker was killed while the bank paid. Another takes over within 15 s.")
     return go_to(request, reverse("run-detail", args=[run.pk]))
 
 
@@ -66,5 +66,5 @@ def kill(request: HttpRequest) -> HttpResponse:
     if run is None:
         messages.success(request, "The worker was killed. It held no run; another process takes its place.")
         return go_to(request, reverse("sandbox"))
-    messages.success(request, f"The worker was killed in {run.current_step}. Another takes the run over within 15 s.")
+    messages.success(request, "The worker of this run was killed. Another takes the run over within 15 s.")
     return go_to(request, reverse("run-detail", args=[run.pk]))

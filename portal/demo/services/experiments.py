@@ -17,19 +17,18 @@ from portal.core.clock import now
 from portal.core.errors import InvalidInput, NotFound, Unavailable
 from portal.core.permissions import Permission
 from portal.demo import flows
-from portal.demo.cast import some_invoice
+from portal.demo.cast import some_invoice, some_share
 from portal.demo.modes import BEHAVIOURS, SERVICES
 from portal.demo.sandbox.client import SandboxClient
 from portal.demo.sandbox.faults import Mode
 from portal.demo.services.places import sandbox_url
-from portal.demo.services.workers import kill_worker, local_process
+from portal.demo.services.workers import kill_worker
 from workflows.models import Run
 from workflows.services import StartedRun, start_run
 
 KILL_REASON = "To be interrupted by killing its worker, from the sandbox page"
 HELD_BACK_SECONDS = 4.0
 CATCH_SECONDS = 6.0
-CHARGE_SECONDS = 0.3
 
 
 def switch_service(*, actor: Actor, slug: str, mode: str) -> None:
@@ -64,22 +63,23 @@ def switch_service(*, actor: Actor, slug: str, mode: str) -> None:
 
 
 def kill_in_the_middle(*, actor: Actor) -> Run | None:
-    """Start a settlement and kill its worker while the gateway is charging the card; return the run.
+    """Start a payout and kill its worker while the bank is paying; return the run.
 
-    The gateway charges at once but holds its answer back for a few seconds, so that there is a middle.
-    Returns None if no worker of this machine took the run up in time; it then simply goes on.
+    The bank pays at once but holds its answer back for a few seconds, so that there is a middle.
+    Returns None if no worker took the run up in time; it then simply goes on.
 
+    :raises NotFound: if the worker that took it up runs on another machine.
     :raises Unavailable: if the sandbox cannot be reached.
     """
     authorise(actor, Permission.OPERATE_SANDBOX)
-    invoice = _some_invoice()
-    with _answers_held_back():
-        run = start_run(actor=actor, workflow=flows.settle_invoice.name, input=invoice, reason=KILL_REASON).run
+    share = some_share(Random(), now())  # noqa: S311 - plausible, not secret
+    with _answers_held_back("banking") as client:
+        run = start_run(actor=actor, workflow=flows.partner_payout.name, input=share, reason=KILL_REASON).run
+        payment = f"{run.pk}:{flows.send_payout.name}:0"
         deadline = time.monotonic() + CATCH_SECONDS
         while time.monotonic() < deadline:
-            run.refresh_from_db(fields=["lease_owner", "current_step"])
-            if run.lease_owner and run.current_step == flows.charge.name and local_process(run.lease_owner):
-                time.sleep(CHARGE_SECONDS)  # the request is on its way
+            if payment in client.records("payouts", limit=20).by_key:
+                run.refresh_from_db(fields=["lease_owner"])
                 kill_worker(actor=actor, name=run.lease_owner)
                 return run
             time.sleep(0.05)
@@ -87,20 +87,20 @@ def kill_in_the_middle(*, actor: Actor) -> Run | None:
 
 
 @contextmanager
-def _answers_held_back() -> Iterator[None]:
-    """Let the gateway answer late for the length of the block, unless somebody has switched it already."""
+def _answers_held_back(service: str) -> Iterator[SandboxClient]:
+    """Let a service answer late for the length of the block, unless somebody has switched it already."""
     try:
         with SandboxClient(sandbox_url(), timeout=3) as client:
-            before = client.faults()["payments"]
+            before = client.faults()[service]
             if before["mode"] == Mode.OK:
-                client.set_fault("payments", Mode.SLOW, delay_seconds=HELD_BACK_SECONDS)
+                client.set_fault(service, Mode.SLOW, delay_seconds=HELD_BACK_SECONDS)
             try:
-                yield
+                yield client
             finally:
                 if before["mode"] == Mode.OK:
-                    client.set_fault("payments", **before)
+                    client.set_fault(service, **before)
     except httpx.HTTPError as exc:
-        raise Unavailable("The sandbox does not answer, so there is no charge to interrupt.") from exc
+        raise Unavailable("The sandbox does not answer, so there is no payment to interrupt.") from exc
 
 
 def send_twice(*, actor: Actor) -> tuple[StartedRun, StartedRun]:

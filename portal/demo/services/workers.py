@@ -50,7 +50,7 @@ def kill_worker(*, actor: Actor, name: str) -> Run | None:
         object_type="worker",
         object_id=name,
         object_label=f"worker process {process.pid}",
-        after={"run": str(run.id), "step": run.current_step} if run else None,
+        after={"run": str(run.id)} if run else None,
     )
     return run
 
