@@ -71,7 +71,7 @@ class LocalDateTimeInput(forms.DateTimeInput):
         super().__init__(format="%Y-%m-%dT%H:%M")
 
 
-@extend_schema_field({"type": "array", "items": {"type": "string"}})
+@extend_schema_field(str)
 class WorkflowChoice(django_filters.ModelMultipleChoiceFilter):
     """Workflows by their slugs."""
 

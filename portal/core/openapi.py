@@ -18,13 +18,13 @@ from portal.core.idempotency import KEPT_FOR, MAX_KEY_LENGTH
 PROBLEM_TYPE = "application/problem+json"
 _ALWAYS = {401: "Not signed in, or the token is not valid", 403: "The right for this is missing"}
 _OF_AN_OBJECT = {404: "There is no such thing, or none that you may see"}
-_OF_A_QUERY = {422: "A parameter is not valid"}
+_OF_A_QUERY = {422: "A parameter or field is not valid"}
 _OF_A_POST = {
     400: "The body is not JSON",
     409: "Not possible in the present state",
     413: "The body is too large",
     415: "The body is not application/json",
-    422: "The input is not valid",
+    422: "A parameter or field is not valid",
 }
 _CORRELATION = OpenApiParameter(
     HEADER,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from portal.core.openapi import PROBLEM_TYPE, openapi
@@ -33,8 +35,7 @@ class Response:
 
     status: str
     words: str
-    shape: str
-    is_problem: bool
+    shape: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Reference:
 
     groups: list[Group]
     headers: list[Field]
+    problems: list[Response]
     shapes: list[Shape]
 
 
@@ -83,17 +85,20 @@ def api_reference() -> Reference:
     """Return the reference; made once in each process."""
     groups: dict[str, list[Operation]] = {}
     headers: dict[str, Field] = {}
+    problems: dict[str, Response] = {}
     for path, methods in openapi()["paths"].items():
         for method in _METHODS:
             if method in methods:
                 tag = methods[method]["tags"][0]
                 groups.setdefault(tag, []).append(_operation(path, method, methods[method]))
                 headers |= {p["name"]: _parameter(p) for p in methods[method]["parameters"] if p["in"] == "header"}
+                problems |= {r.status: r for r in _responses(methods[method], are_problems=True)}
     return Reference(
         groups=[Group(name.capitalize(), operations) for name, operations in groups.items()],
         headers=list(headers.values()),
+        problems=sorted(problems.values(), key=attrgetter("status")),
         shapes=[
-            Shape(name, schema.get("description", ""), _fields(schema))
+            Shape(name, _words(schema), _fields(schema))
             for name, schema in _schemas().items()
             if "properties" in schema
         ],
@@ -108,32 +113,38 @@ def _operation(path: str, method: str, operation: Json) -> Operation:
         method=method.upper(),
         path=path,
         summary=operation["summary"],
-        words=operation.get("description", ""),
-        parameters=[_parameter(p) for p in operation["parameters"] if p["in"] != "header"],
+        words=_words(operation),
+        parameters=[_parameter(p) for p in operation["parameters"] if p["in"] == "query"],
         body=_fields(_schemas()[_shape(content["schema"])]) if content else [],
         example=json.dumps(examples[0], indent=2, ensure_ascii=False) if examples else "",
-        responses=[_response(status, response) for status, response in operation["responses"].items()],
+        responses=list(_responses(operation, are_problems=False)),
     )
 
 
 def _parameter(parameter: Json) -> Field:
     schema = parameter["schema"]
-    words = parameter.get("description", "")
-    return Field(parameter["name"], _type(schema), words, parameter.get("required", False))
+    return Field(parameter["name"], _type(schema), _words(parameter), parameter.get("required", False))
 
 
-def _response(status: str, response: Json) -> Response:
-    (media_type, content), *_ = response.get("content", {"": {}}).items()
-    shape = _shape(content.get("schema", {}))
-    return Response(status, response.get("description", ""), shape, media_type == PROBLEM_TYPE)
+def _responses(operation: Json, *, are_problems: bool) -> Iterator[Response]:
+    for status, response in operation["responses"].items():
+        content = response["content"]
+        if (PROBLEM_TYPE in content) == are_problems:
+            shape = _shape(content[PROBLEM_TYPE if are_problems else _BODY_TYPE]["schema"])
+            yield Response(status, response.get("description", ""), shape)
 
 
 def _fields(schema: Json) -> list[Field]:
     required = schema.get("required", [])
     return [
-        Field(name, _type(value), value.get("description", ""), name in required, _shape(value))
+        Field(name, _type(value), _words(value), name in required, _shape(value))
         for name, value in schema.get("properties", {}).items()
     ]
+
+
+def _words(described: Json) -> str:
+    """Return a description without the marks of Markdown."""
+    return str(described.get("description", "")).replace("`", "")
 
 
 def _schemas() -> dict[str, Json]:

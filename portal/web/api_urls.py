@@ -9,7 +9,7 @@ from portal.web import api
 urlpatterns = [
     path("schema/", api.SchemaView.as_view(), name="api-schema"),
     path("docs/", api.reference, name="api-reference"),
-    path("audit/", api.AuditList.as_view(), name="api-audit-list"),
     path("", include("workflows.api.urls")),
+    path("audit/", api.AuditList.as_view(), name="api-audit-list"),
     re_path(r"^(?P<rest>.*)$", api.no_such_address),
 ]

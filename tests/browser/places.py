@@ -24,6 +24,7 @@ PLAIN = {
     "search": "search",
     "lookup": "lookup",
     "help": "help",
+    "api": "api-reference",
     "style": "style",
     "style-dialog": "style-dialog",
 }

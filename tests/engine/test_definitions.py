@@ -44,10 +44,9 @@ def make(**changes: Any) -> Workflow[Parcel]:
 
 
 def mistake(declare: Callable[[Workflow[Parcel]], object]) -> str:
+    workflow = make()
     with pytest.raises(DefinitionError) as caught:
-        workflow = make()
-        declare(workflow)
-        _ = workflow.plan
+        _ = (declare(workflow), workflow.plan)
     return str(caught.value)
 
 
