@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 
 from portal.core.errors import Conflict, InvalidInput
-from portal.core.htmx import render_page
+from portal.core.htmx import go_to, render_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,6 @@ def ask(request: HttpRequest, dialog: Dialog, form: forms.Form, act: Callable[[]
                 status = exc.http_status
                 form.add_error(None, exc.message)
             else:
-                return HttpResponseRedirect(dialog.back, status=303)
+                return go_to(request, dialog.back)
     context = {"dialog": dialog, "form": form, "action": request.get_full_path()}
     return render_page(request, "access/dialog.html", "access/_dialog.html", context, status=status)

@@ -6,13 +6,14 @@ from typing import cast
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.core.actor import actor_of
+from portal.core.htmx import go_to
 from portal.core.models import ApiToken, User
 from portal.core.permissions import Permission
 from portal.core.services.preferences import change_preferences
@@ -50,7 +51,7 @@ def token_revoke(request: HttpRequest, token_id: UUID) -> HttpResponse:
     messages.success(request, f"The token {token.name} opens nothing any more.")
     own = token.owner_id == cast(User, request.user).pk
     back = reverse("tokens") if own else reverse("access-person", args=[token.owner.get_username()])
-    return HttpResponseRedirect(back, status=303)
+    return go_to(request, back)
 
 
 @require_form
@@ -63,5 +64,5 @@ def preferences(request: HttpRequest) -> HttpResponse:
     if form.is_bound and form.is_valid():
         change_preferences(user, **form.cleaned_data)
         messages.success(request, "Your preferences are saved.")
-        return HttpResponseRedirect(reverse("preferences"), status=303)
+        return go_to(request, reverse("preferences"))
     return render(request, "access/preferences.html", {"form": form}, status=422 if form.errors else 200)

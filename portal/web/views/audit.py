@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -15,7 +15,7 @@ from portal.core.access import may
 from portal.core.actor import actor_of
 from portal.core.export import as_csv, as_jsonl
 from portal.core.filters import AuditFilter
-from portal.core.htmx import render_page
+from portal.core.htmx import go_to, render_page
 from portal.core.models import AuditEntry
 from portal.core.permissions import Permission
 from portal.core.queries.audit import audit_entry, audit_page, chain_badge, recent_actions
@@ -64,7 +64,7 @@ def audit_verify(request: HttpRequest) -> HttpResponse:
         messages.success(request, f"The chain is intact: {report.entries} entries verified.")
     else:
         messages.error(request, f"The chain is broken at entry {report.broken_at}: {report.problem}.")
-    return HttpResponseRedirect(reverse("audit-list"), status=303)
+    return go_to(request, reverse("audit-list"))
 
 
 @require_POST
