@@ -15,6 +15,7 @@ from drf_spectacular.utils import extend_schema_field
 from portal.core import clock
 from portal.core.access import within_reach
 from portal.core.actor import actor_of
+from portal.core.filters import LocalDateTimeInput, MomentFilter
 from portal.core.permissions import Permission
 from workflows.engine.state import FINAL_RUN_STATUSES, RunStatus, StepStatus, WaitingReason
 from workflows.models import Run, StepRun, Workflow
@@ -62,15 +63,6 @@ def _visible_workflows(request: HttpRequest) -> QuerySet[Workflow]:
     return Workflow.objects.filter(within_reach(actor_of(request), Permission.VIEW_RUN, workflow=""))
 
 
-class LocalDateTimeInput(forms.DateTimeInput):
-    """The browser's own date and time picker."""
-
-    input_type = "datetime-local"
-
-    def __init__(self) -> None:
-        super().__init__(format="%Y-%m-%dT%H:%M")
-
-
 @extend_schema_field(str)
 class WorkflowChoice(django_filters.ModelMultipleChoiceFilter):
     """Workflows by their slugs."""
@@ -112,8 +104,8 @@ class RunFilter(django_filters.FilterSet):
     customer = django_filters.CharFilter(label="Customer", field_name="customer_key")
     amount_min = django_filters.NumberFilter(label="Amount from", field_name="amount", lookup_expr="gte")
     amount_max = django_filters.NumberFilter(label="Amount to", field_name="amount", lookup_expr="lte")
-    since = django_filters.DateTimeFilter(label="From", method="filter_since", widget=LocalDateTimeInput())
-    until = django_filters.DateTimeFilter(label="To", method="filter_until", widget=LocalDateTimeInput())
+    since = MomentFilter(label="From", method="filter_since", widget=LocalDateTimeInput())
+    until = MomentFilter(label="To", method="filter_until", widget=LocalDateTimeInput())
 
     class Meta:
         model = Run

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import django_filters
 from django import forms
 from django.db.models import Q, QuerySet
 
 from portal.core.models import AuditEntry
+
+FIRST_YEAR, LAST_YEAR = 1970, 9998
 
 
 class LocalDateTimeInput(forms.DateTimeInput):
@@ -16,6 +21,25 @@ class LocalDateTimeInput(forms.DateTimeInput):
 
     def __init__(self) -> None:
         super().__init__(format="%Y-%m-%dT%H:%M")
+
+
+class MomentField(forms.DateTimeField):
+    """A time in a year and a zone that PostgreSQL's driver can send: a zone may be 20:37 off, but not there."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        """Return the time in UTC."""
+        moment = super().to_python(value)
+        if moment is None:
+            return None
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            raise forms.ValidationError(f"Use a year from {FIRST_YEAR} to {LAST_YEAR}.")
+        return moment.astimezone(UTC)
+
+
+class MomentFilter(django_filters.DateTimeFilter):
+    """Filters by a time, as browsers and ISO 8601 write it."""
+
+    field_class = MomentField
 
 
 class AuditFilter(django_filters.FilterSet):
@@ -28,12 +52,8 @@ class AuditFilter(django_filters.FilterSet):
     actor = django_filters.CharFilter(label="Actor's id", field_name="actor_id")
     result = django_filters.ChoiceFilter(label="Result", choices=AuditEntry.Result.choices, empty_label="Any")
     correlation_id = django_filters.CharFilter(label="Correlation id")
-    since = django_filters.IsoDateTimeFilter(
-        label="From", field_name="at", lookup_expr="gte", widget=LocalDateTimeInput()
-    )
-    until = django_filters.IsoDateTimeFilter(
-        label="To", field_name="at", lookup_expr="lt", widget=LocalDateTimeInput()
-    )
+    since = MomentFilter(label="From", field_name="at", lookup_expr="gte", widget=LocalDateTimeInput())
+    until = MomentFilter(label="To", field_name="at", lookup_expr="lt", widget=LocalDateTimeInput())
 
     class Meta:
         model = AuditEntry

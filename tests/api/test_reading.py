@@ -69,6 +69,8 @@ def test_runs_are_filtered_as_on_the_page(personas: Personas) -> None:
         ({"stauts": "failed"}, "stauts"),
         ({"state": "broken"}, "state"),
         ({"amount_min": "a lot"}, "amount_min"),
+        ({"until": "0770-04-08T04:54:45.19+20:37"}, "until"),
+        ({"since": "9999-12-31T23:59:59-10:00"}, "since"),
         ({"page_size": "0"}, "page_size"),
         ({"page_size": "201"}, "page_size"),
         ({"cursor": "nonsense"}, "cursor"),
