@@ -65,7 +65,8 @@ def preparation(choices: Choices, environment: Mapping[str, str]) -> Program:
 def sandbox_program(environment: Mapping[str, str], state: Path) -> Program:
     """Return the stand-in for the demo's outside world."""
     port = environment["SANDBOX_URL"].rpartition(":")[2]
-    command = (*MODULE, "portal.demo.sandbox", "--port", port, "--store", state / "sandbox.sqlite3")
+    store = state / "sandbox.sqlite3"
+    command = (*MODULE, "portal.demo.sandbox", "--port", port, "--store", store, "--lifelike")
     return Program("sandbox", command, environment, ROOT)
 
 

@@ -36,8 +36,8 @@ _ACTS = {
     "workflows.version.change": "Code changed without a new version number:",
     "workflows.workflow.pause": "Held new runs of",
     "workflows.workflow.resume": "Let new runs start of",
-    "demo.service.switched": "Switched in the sandbox:",
-    "demo.worker.killed": "Killed",
+    "demo.service.switch": "Switched in the sandbox:",
+    "demo.worker.kill": "Killed",
 }
 LIMIT = 8
 _BREAKER_STATES = {

@@ -21,12 +21,15 @@ def main() -> int:
     where.add_argument("--socket", type=Path, help="path of a unix socket")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--store", type=Path, required=True, help="path of the SQLite file")
+    parser.add_argument("--lifelike", action="store_true", help="take as long to answer as real services do")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
     store = Store(options.store)
     try:
-        server = SandboxServer(options.socket or (options.host, options.port), Sandbox(store))
+        server = SandboxServer(
+            options.socket or (options.host, options.port), Sandbox(store, lifelike=options.lifelike)
+        )
     except OSError as exc:
         place = options.socket or f"{options.host}:{options.port}"
         sys.stderr.write(f"The sandbox cannot listen on {place}: {exc.strerror}\n")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import random
 import socket
 import sys
 import time
@@ -19,6 +21,7 @@ from portal.demo.sandbox.store import Store
 
 logger = logging.getLogger("sandbox")
 MAX_BODY = 1_000_000
+MEDIAN_SECONDS = {"payments": 0.4, "banking": 0.7, "mail": 0.18}
 
 
 class Dropped(Exception):
@@ -28,9 +31,10 @@ class Dropped(Exception):
 class Sandbox:
     """From a request to a reply, with the faults of the service in between."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, lifelike: bool = False) -> None:
         self.store = store
         self.faults = Faults(store)
+        self._lifelike = lifelike
 
     def answer(self, request: Request) -> tuple[Reply, bool]:
         """Return the reply, and whether it is to be cut in the middle.
@@ -50,7 +54,7 @@ class Sandbox:
 
     def _service(self, request: Request) -> tuple[Reply, bool]:
         fault = self.faults.take(request.path[0])
-        time.sleep(fault.latency_seconds)
+        time.sleep(fault.latency_seconds + (self._usual_seconds(request) if self._lifelike else 0))
         if fault.mode is Mode.DOWN:
             if fault.drop_connection:
                 raise Dropped
@@ -62,6 +66,11 @@ class Sandbox:
         if fault.mode is Mode.SLOW:
             time.sleep(fault.delay_seconds)
         return reply, fault.mode is Mode.HALF_RESPONSE and request.method == "POST"
+
+    def _usual_seconds(self, request: Request) -> float:
+        """Return how long a service of this kind takes to answer; looking something up is quick."""
+        median = MEDIAN_SECONDS[request.path[0]] if request.method == "POST" else 0.05
+        return min(random.lognormvariate(math.log(median), 0.4), 3.0)
 
     def _work(self, request: Request) -> Reply:
         try:

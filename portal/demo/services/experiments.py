@@ -56,7 +56,7 @@ def switch_service(*, actor: Actor, slug: str, mode: str) -> None:
         action="demo.service.switch",
         object_type="sandbox service",
         object_id=slug,
-        object_label=SERVICES[slug].title,
+        object_label=f"{SERVICES[slug].title} to {behaviour.label.lower()}",
         before={"mode": before},
         after={"mode": mode},
     )
