@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -249,10 +250,8 @@ _RELEASE_WITH_ATTEMPTS = f"WITH {_LET_GO}, {_WRITE_STEPS}, {_WRITE_EVENTS}, {_WR
 def _lines(writes: Sequence[Noted]) -> list[dict[str, Any]]:
     """Return the writes as JSON objects, each with the seconds that have passed since it was noted."""
     now = time.monotonic()
-    lines = [asdict(write) for write in writes]
-    for line in lines:
-        line["ago"] = now - line.pop("at")
-    return lines
+    # Not dataclasses.asdict: it copies deeply, which costs more than the rest of a checkpoint's preparation.
+    return [{name: getattr(write, name) for name in write.__slots__} | {"ago": now - write.at} for write in writes]
 
 
 def _parameters(run_id: UUID, fence: int, owner: str, writes: Writes) -> dict[str, Any]:
@@ -330,16 +329,22 @@ WITH made AS (
         0, clock_timestamp(), 1, 1, 0, 0, %(queue)s, false, clock_timestamp(),
         clock_timestamp() + %(within)s::float * interval '1 second')
     ON CONFLICT (workflow_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
-    RETURNING id
+    RETURNING id, created_at, dispatched_at, due_at
+), events AS (
+    INSERT INTO workflows_runevent (run_id, number, at, kind, step, data)
+    SELECT id, 1, clock_timestamp(), 'run.accepted', '', %(event)s::jsonb FROM made
 )
-INSERT INTO workflows_runevent (run_id, number, at, kind, step, data)
-SELECT id, 1, clock_timestamp(), 'run.accepted', '', %(event)s::jsonb FROM made RETURNING 1
+SELECT created_at, dispatched_at, due_at FROM made
 """
 
 
-def insert_run(values: dict[str, Any]) -> bool:
-    """Write a new run and its first event; False if its idempotency key is taken already."""
-    return bool(_run_sql(_INSERT_RUN, values))
+def insert_run(values: dict[str, Any]) -> tuple[datetime, datetime, datetime] | None:
+    """Write a new run and its first event.
+
+    Returns (created at, dispatched at, due at), or None if its idempotency key is taken already.
+    """
+    rows = _run_sql(_INSERT_RUN, values)
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
 
 # --- what the dispatcher asks ------------------------------------------------------------------

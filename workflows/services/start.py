@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from pydantic import BaseModel, ValidationError
 
 from portal.core.access import authorise
@@ -16,13 +16,12 @@ from portal.core.actor import Actor
 from portal.core.audit import record
 from portal.core.correlation import current_correlation_id, new_correlation_id
 from portal.core.errors import IdempotencyKeyReused, InvalidInput, NotFound
-from portal.core.ids import uuid7
 from portal.core.permissions import Permission
 from workflows import dispatch
 from workflows.definition import registry
 from workflows.engine import store
 from workflows.engine.state import RunStatus
-from workflows.models import Run
+from workflows.models import Run, Workflow
 from workflows.services.registration import registered_workflow
 
 MAX_KEY = 200
@@ -62,32 +61,70 @@ def start_run(
     row = registered_workflow(definition)
     authorise(actor, Permission.START_RUN, row)
     data = _checked_input(definition, input)
-    key = _checked_key(idempotency_key)
-    values = _row_values(definition, data) | {
-        "id": uuid7(),
-        "workflow": row.pk,
-        "status": (RunStatus.SCHEDULED if row.paused_at else RunStatus.QUEUED).value,
-        "idempotency_key": key,
-        "correlation_id": correlation_id or current_correlation_id() or new_correlation_id(),
-        "started_by": actor.label[:200],
-        "event": json.dumps({"actor": actor.label, "reason": reason} if reason else {"actor": actor.label}),
-    }
+    run = _new_run(definition, row, data)
+    run.idempotency_key = _checked_key(idempotency_key)
+    run.correlation_id = correlation_id or current_correlation_id() or new_correlation_id()
+    run.started_by = actor.label[:200]
     with transaction.atomic():
-        created = store.insert_run(values)
-        if not created:
-            return StartedRun(_first_run(row.pk, key, data), created=False)
+        if not _insert(run, definition, {"actor": actor.label} | ({"reason": reason} if reason else {})):
+            return StartedRun(_first_run(run), created=False)
         if actor.kind != "system":
             record(
                 actor=actor,
                 action="workflows.run.start",
                 object_type="run",
-                object_id=str(values["id"]),
-                object_label=f"{definition.name} {values['id']}",
+                object_id=str(run.pk),
+                object_label=f"{definition.name} {run.pk}",
                 reason=reason,
             )
-        if not row.paused_at:
-            dispatch.enqueue_run(values["id"], definition.queue)
-    return StartedRun(Run.objects.select_related("workflow__team").get(pk=values["id"]), created=True)
+        if run.status == RunStatus.QUEUED:
+            dispatch.enqueue_run(run.pk, run.queue)
+    return StartedRun(run, created=True)
+
+
+def _new_run(definition: registry.Definition, row: Workflow, data: dict[str, Any]) -> Run:
+    impact = definition.impact
+    return Run(
+        workflow=row,
+        version=definition.version,
+        status=RunStatus.SCHEDULED if row.paused_at else RunStatus.QUEUED,
+        input=data,
+        customer_key=str(data.get(impact.customer) or "")[:120] if impact.customer else "",
+        amount=_amount(data.get(impact.amount)) if impact.amount else None,
+        currency=str(data.get(impact.currency) or "")[:3] if impact.currency else "",
+        current_step=definition.plan.order[0].name,
+        queue=definition.queue,
+        event_count=1,
+        dispatch_count=1,
+    )
+
+
+def _insert(run: Run, definition: registry.Definition, event: dict[str, str]) -> bool:
+    """Write the run in one statement; False if its idempotency key is taken."""
+    times = store.insert_run(
+        {
+            "id": run.pk,
+            "workflow": run.workflow_id,
+            "version": run.version,
+            "status": str(run.status),
+            "input": json.dumps(run.input),
+            "idempotency_key": run.idempotency_key,
+            "correlation_id": run.correlation_id,
+            "started_by": run.started_by,
+            "customer_key": run.customer_key,
+            "amount": run.amount,
+            "currency": run.currency,
+            "current_step": run.current_step,
+            "queue": run.queue,
+            "within": definition.objective.within.total_seconds(),
+            "event": json.dumps(event),
+        }
+    )
+    if times is None:
+        return False
+    run.created_at, run.dispatched_at, run.due_at = times
+    run._state.adding, run._state.db = False, connection.alias
+    return True
 
 
 def _checked_input(definition: registry.Definition, data: Mapping[str, Any] | BaseModel) -> dict[str, Any]:
@@ -112,20 +149,6 @@ def _checked_key(key: str | None) -> str | None:
     return key
 
 
-def _row_values(definition: registry.Definition, data: dict[str, Any]) -> dict[str, Any]:
-    impact = definition.impact
-    return {
-        "version": definition.version,
-        "input": json.dumps(data),
-        "customer_key": str(data.get(impact.customer) or "")[:120] if impact.customer else "",
-        "amount": _amount(data.get(impact.amount)) if impact.amount else None,
-        "currency": str(data.get(impact.currency) or "")[:3] if impact.currency else "",
-        "current_step": definition.plan.order[0].name,
-        "queue": definition.queue,
-        "within": definition.objective.within.total_seconds(),
-    }
-
-
 def _amount(value: Any) -> Decimal | None:
     try:
         return Decimal(str(value)).quantize(Decimal("0.01"))
@@ -133,9 +156,12 @@ def _amount(value: Any) -> Decimal | None:
         return None
 
 
-def _first_run(workflow_id: int, key: str | None, data: dict[str, Any]) -> Run:
-    run = Run.objects.select_related("workflow__team").get(workflow_id=workflow_id, idempotency_key=key)
-    if run.input != data:
+def _first_run(again: Run) -> Run:
+    """Return the run that was started with the same key."""
+    run = Run.objects.select_related("workflow__team").get(
+        workflow_id=again.workflow_id, idempotency_key=again.idempotency_key
+    )
+    if run.input != again.input:
         raise IdempotencyKeyReused(
             "This idempotency key was used before, with another input. Use a new key for a new request.",
             run_id=str(run.pk),
