@@ -20,7 +20,7 @@ TIERS = {
     "faults": ("-m", "faults"),
     "browser": ("-m", "browser"),
 }
-TIER_SECONDS = {"fast": 300, "faults": 400, "browser": 300}
+TIER_SECONDS = {"fast": 420, "faults": 480, "browser": 300}
 
 
 @dataclass

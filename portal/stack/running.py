@@ -30,6 +30,20 @@ def is_given(variable: str) -> bool:
     return bool(os.environ.get(variable) or os.environ.get(f"{variable}_FILE"))
 
 
+def given_value(variable: str) -> str:
+    """Return the value that the environment has for it, itself or in a file; "" for none.
+
+    :raises StackError: if the file cannot be read.
+    """
+    file = os.environ.get(f"{variable}_FILE")
+    if os.environ.get(variable) or not file:
+        return os.environ.get(variable, "")
+    try:
+        return Path(file).read_text().strip()
+    except OSError as exc:
+        raise StackError(f"{variable}_FILE: cannot read {file}: {exc.strerror}.") from exc
+
+
 def adopt_running_stack() -> None:
     """Give this process the environment of the stack that runs from this checkout, where it has none of its own."""
     if is_given("DATABASE_URL"):

@@ -87,11 +87,7 @@ class Postgres:
         """Return whether the portal's own role gets in, making role and database the first time."""
         if not self._accepts_connections():
             return False
-        try:
-            psycopg.connect(self.url, connect_timeout=2).close()
-        except psycopg.OperationalError:
-            return self._make_database()
-        return True
+        return database_answers(self.url) or self._make_database()
 
     def _accepts_connections(self) -> bool:
         """Return what the server says of itself in the last line of its pid file, as pg_ctl reads it."""
@@ -188,11 +184,26 @@ class Valkey:
         self.socket.unlink(missing_ok=True)
 
     def answers(self) -> bool:
-        try:
-            with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=2) as client:
-                return bool(client.ping())
-        except redis.RedisError:
-            return False
+        return broker_answers(self.url)
+
+
+def database_answers(url: str) -> bool:
+    """Return whether PostgreSQL lets us in there."""
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.Error:
+        return False
+    return True
+
+
+def broker_answers(url: str) -> bool:
+    """Return whether Redis or Valkey answers there."""
+    address = url.replace("redis+socket://", "unix://", 1)
+    try:
+        with redis.Redis.from_url(address, socket_timeout=2, socket_connect_timeout=2) as client:
+            return bool(client.ping())
+    except (redis.RedisError, ValueError):
+        return False
 
 
 def _write_for(place: Place, file: Path, text: str) -> None:

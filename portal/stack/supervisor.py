@@ -115,15 +115,17 @@ class Supervisor:
         while (left := until - time.monotonic()) > 0:
             self.turn(left)
 
-    def wait_until(self, condition: Callable[[], bool], *, seconds: float, what: str, every: float = 0.05) -> None:
+    def wait_until(
+        self, condition: Callable[[], bool], *, seconds: float, otherwise: str, every: float = 0.05
+    ) -> None:
         """Keep everything going until the condition holds.
 
-        :raises StackError: when it does not within that time.
+        :raises StackError: with ``otherwise``, when it does not within that time.
         """
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                raise StackError(f"{what} did not happen within {seconds:.0f} seconds; the lines above say why.")
+                raise StackError(otherwise)
             self.run_for(every)
 
     def turn(self, seconds: float) -> None:

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from portal.demo.people import logins
 from portal.stack.console import Console
@@ -16,11 +17,19 @@ from portal.stack.environment import check_port, stack_environment, whole_enviro
 from portal.stack.errors import StackError
 from portal.stack.place import Place, prepare_place
 from portal.stack.programs import Choices, portal_programs, preparation, sandbox_program, server_program
-from portal.stack.running import claimed, end_orphans, is_given, publish_environment, publish_processes, state_folder
-from portal.stack.servers import Postgres, Server, Valkey
+from portal.stack.running import (
+    claimed,
+    end_orphans,
+    given_value,
+    publish_environment,
+    publish_processes,
+    state_folder,
+)
+from portal.stack.servers import Postgres, Server, Valkey, broker_answers, database_answers
 from portal.stack.supervisor import StopRequested, Supervisor
 
 SERVER_SECONDS = 60
+GIVEN_SERVER_SECONDS = 15
 READY_SECONDS = 45
 
 
@@ -73,13 +82,7 @@ def _run(choices: Choices, place: Place, console: Console) -> None:
 def _start(choices: Choices, place: Place, supervisor: Supervisor) -> None:
     console, began = supervisor.console, time.monotonic()
     added = stack_environment(choices, place)
-    for variable, make in (("DATABASE_URL", Postgres), ("REDIS_URL", Valkey)):
-        if not is_given(variable):
-            server: Server = make(place)
-            console.say(f"Starting {server.name}")
-            supervisor.start(server_program(server))
-            supervisor.wait_until(server.answers, seconds=SERVER_SECONDS, what=f"A first answer of {server.name}")
-            added[variable] = server.url
+    added |= _servers(place, supervisor)
     publish_environment(place.state, added)
     environment = whole_environment(added)
     if choices.demo:
@@ -91,6 +94,35 @@ def _start(choices: Choices, place: Place, supervisor: Supervisor) -> None:
     for program in portal_programs(choices, environment):
         supervisor.start(program)
     _announce(choices, supervisor, began)
+
+
+def _servers(place: Place, supervisor: Supervisor) -> dict[str, str]:
+    """Start the servers that are not given, and return their addresses; see that those which are given answer."""
+    started = {}
+    for variable, make, answers in (
+        ("DATABASE_URL", Postgres, database_answers),
+        ("REDIS_URL", Valkey, broker_answers),
+    ):
+        if url := given_value(variable):
+            supervisor.wait_until(
+                partial(answers, url),
+                seconds=GIVEN_SERVER_SECONDS,
+                every=0.5,
+                otherwise=f"The server of {variable} does not answer. Start it, correct the address, or leave "
+                f"{variable} out: then a server of our own is started.",
+            )
+            continue
+        server: Server = make(place)
+        supervisor.console.say(f"Starting {server.name}")
+        supervisor.start(server_program(server))
+        supervisor.wait_until(
+            server.answers,
+            seconds=SERVER_SECONDS,
+            otherwise=f"{server.name} did not answer within {SERVER_SECONDS} seconds; the lines above say why, "
+            f"and {place.state}/log/evenkeel.log has them all.",
+        )
+        started[variable] = server.url
+    return started
 
 
 def _announce(choices: Choices, supervisor: Supervisor, began: float) -> None:
@@ -106,7 +138,7 @@ def _announce(choices: Choices, supervisor: Supervisor, began: float) -> None:
             complain_at = time.monotonic() + READY_SECONDS
         return not missing
 
-    supervisor.wait_until(ready, seconds=float("inf"), what="Readiness", every=0.3)
+    supervisor.wait_until(ready, seconds=float("inf"), every=0.3, otherwise="")
     lines = [f"Evenkeel is ready at {choices.address}  (after {time.monotonic() - began:.0f} s; Ctrl-C stops it)"]
     if choices.demo:
         lines += ["", "    sign in as    password"]
