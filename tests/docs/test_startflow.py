@@ -44,7 +44,8 @@ def test_the_generated_tests_pass(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "3 passed" in result.stdout, result.stdout + result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "3 passed" in result.stdout
 
 
 def test_it_says_what_comes_next(tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""docs/authoring.md: its code is put together as it says, and works."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GUIDE = ROOT / "docs" / "authoring.md"
+BLOCK = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# The inner pytest starts servers of its own: it must not touch the database of this one.
+INHERITED = {n: v for n, v in os.environ.items() if not n.startswith(("PYTEST_", "DATABASE_URL", "REDIS_URL"))}
+NOWHERE = {"DATABASE_URL": "postgresql://nobody@localhost/none", "REDIS_URL": "redis://localhost/0"}
+
+
+def blocks(language: str) -> dict[str, str]:
+    """Return the guide's code by the name after the language; blocks of one name are put together."""
+    found: dict[str, str] = {}
+    for kind, name, text in BLOCK.findall(GUIDE.read_text()):
+        if kind == language:
+            found[name] = found.get(name, "") + text + "\n\n"
+    return found
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """The app of the guide, in a folder of its own."""
+    for name, text in blocks("python").items():
+        if "/" in name:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (path.parent / "__init__.py").touch()
+            path.write_text(text)
+    return tmp_path
+
+
+def run(app: Path, *arguments: str | Path, **environment: str) -> str:
+    result = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=app,
+        env=INHERITED | environment | {"FLOW_APPS": "late_fees", "DEMO": "false", "PYTHONPATH": f"{app}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"exit code {result.returncode}\n{result.stdout}{result.stderr}"
+
+
+def test_the_guides_own_tests_pass(app: Path) -> None:
+    said = run(app, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT, app / "late_fees")
+    assert said.startswith("exit code 0"), said
+    assert "6 passed" in said
+
+
+def test_a_mistake_is_told_in_the_words_of_the_guide(app: Path) -> None:
+    with (app / "late_fees" / "flows.py").open("a") as flows:
+        flows.write(blocks("python")["mistake"])
+    said = run(app, ROOT / "manage.py", "check", **NOWHERE)
+    assert blocks("text")["mistake"].strip() in said
+    assert "late_fees/flows.py:" in said
+
+
+def test_the_guides_code_is_well_formed() -> None:
+    for name, text in blocks("python").items():
+        compile(text, name, "exec")
