@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
+
 from django.core.management.base import BaseCommand, CommandError
 
 from portal.core.errors import PortalError
@@ -16,11 +18,17 @@ from workflows.models import Workflow
 class Command(BaseCommand):
     help = "Make the demo's people, teams and thirty days of history. A second run adds nothing."
 
-    def handle(self, *args: object, **options: object) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--people-only", action="store_true", help="no history")
+
+    def handle(self, *args: object, people_only: bool, **options: object) -> None:
         try:
             people = make_people()
         except PortalError as exc:
             raise CommandError(exc.message) from exc
+        if people_only:
+            self.stdout.write(f"{people} people made")
+            return
         wanted = {flows.settle_invoice.name, flows.partner_payout.name}
         missing = wanted - set(Workflow.objects.values_list("slug", flat=True))
         if missing:
