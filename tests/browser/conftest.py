@@ -11,7 +11,10 @@ from playwright.sync_api import Page
 
 from tests.browser.chromium import MISSING, find_chromium, launch_arguments
 from tests.browser.watch import Watch
+from tests.demo.conftest import sandbox, sandbox_process
 from tests.personas import Personas
+
+__all__ = ["sandbox", "sandbox_process"]
 
 # Playwright's synchronous API runs an event loop in this thread, in which Django would refuse the ORM.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

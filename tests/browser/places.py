@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from portal.core.models import AuditEntry
 from workflows.models import Dependency, Run, Workflow
 
 PLAIN = {
-    "overview": "landing",
+    "overview": "overview",
     "workflows": "workflow-list",
     "runs": "run-list",
     "dependencies": "dependency-list",
@@ -27,6 +27,7 @@ PLAIN = {
     "api": "api-reference",
     "style": "style",
     "style-dialog": "style-dialog",
+    "access-grant": "access-grant",
 }
 
 
@@ -42,16 +43,23 @@ class Place:
 def places() -> Iterator[Place]:
     """Yield every page that the rows in the database make possible."""
     for name, url_name in PLAIN.items():
-        if address := _address(url_name):
-            yield Place(name, address)
+        yield Place(name, reverse(url_name))
     workflows = Workflow.objects.order_by("slug")
     newest = {run.status: run for run in Run.objects.order_by("id")}
     troubled = Dependency.objects.order_by("-state", "name")[:1]
     entries = AuditEntry.objects.order_by("-sequence")[:1]
     yield from _objects("workflow", workflows, "workflow-detail", lambda workflow: workflow.slug)
+    yield from _objects("history", workflows[:1], "workflow-history", lambda workflow: workflow.slug)
+    yield from _objects("versions", workflows[:1], "workflow-versions", lambda workflow: workflow.slug)
+    yield from _objects("runbook", workflows[:1], "runbook", lambda workflow: workflow.runbook)
+    yield from _objects("hold", workflows[:1], "workflow-pause", lambda workflow: workflow.slug)
     yield from _objects("start", workflows, "workflow-start", lambda workflow: workflow.slug)
     for status, run in sorted(newest.items()):
         yield from _objects(f"run-{status}", [run], "run-detail", lambda run: run.id)
+    for status, command in (("failed", "resume"), ("succeeded", "rollback"), ("waiting", "cancel")):
+        yield from _objects(
+            f"run-{command}", filter(None, [newest.get(status)]), f"run-{command}", lambda run: run.id
+        )
     yield from _objects("dependency", troubled, "dependency-detail", lambda dependency: dependency.name)
     yield from _objects("audit-entry", entries, "audit-entry", lambda entry: entry.id)
     yield Place("login", reverse("login"), persona="")
@@ -59,14 +67,6 @@ def places() -> Iterator[Place]:
     yield Place("error-403", reverse("audit-list"), persona="viewer")
 
 
-def _objects(name: str, rows: Any, url_name: str, key: Callable[[Any], object]) -> Iterator[Place]:
+def _objects(name: str, rows: Iterable[Any], url_name: str, key: Callable[[Any], object]) -> Iterator[Place]:
     for number, row in enumerate(rows, start=1):
-        if address := _address(url_name, key(row)):
-            yield Place(name if number == 1 else f"{name}-{number}", address)
-
-
-def _address(url_name: str, *arguments: object) -> str:
-    try:
-        return reverse(url_name, args=arguments)
-    except NoReverseMatch:
-        return ""
+        yield Place(name if number == 1 else f"{name}-{number}", reverse(url_name, args=[key(row)]))

@@ -29,8 +29,8 @@ def ordinary() -> None:
     """Thirty days of the demo's history, and a few runs under way."""
     register_workflows()
     write_history()
-    make_heartbeat("worker")
-    make_heartbeat("dispatcher")
+    for kind in ("worker", "dispatcher"):
+        make_heartbeat(kind, age_seconds=-900)  # taking the pictures lasts longer than a heartbeat
     settle, payout = Workflow.objects.order_by("-slug")
     make_run(settle, status=RunStatus.RUNNING, at=_step(settle, 0), ago=timedelta(seconds=8))
     make_run(settle, status=RunStatus.QUEUED, ago=timedelta(seconds=1))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from portal.demo.sandbox.client import RunningSandbox
 from tests.browser.conftest import SignIn
 from tests.browser.places import Place, places
 from tests.browser.scenes import SCENES
@@ -28,7 +29,7 @@ def _chosen(variable: str, all_of_them: list[str]) -> list[str]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("scene", _chosen("SCENES", list(SCENES)))
-def test_take_pictures(sign_in: SignIn, page: Page, scene: str) -> None:
+def test_take_pictures(sign_in: SignIn, page: Page, sandbox: RunningSandbox, scene: str) -> None:
     SCENES[scene]()
     every = list(places())
     wanted = _chosen("PAGES", [place.name for place in every])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
+from portal.demo.sandbox.client import RunningSandbox
 from tests.browser.conftest import SignIn
 from tests.browser.places import places
 from tests.browser.scenes import SCENES
@@ -27,7 +28,7 @@ def faults_of(page: Page) -> list[str]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("scene", ["failing", "empty"])
-def test_every_page_is_accessible_and_fits(sign_in: SignIn, page: Page, scene: str) -> None:
+def test_every_page_is_accessible_and_fits(sign_in: SignIn, page: Page, sandbox: RunningSandbox, scene: str) -> None:
     SCENES[scene]()
     found: list[str] = []
     for place in places():
