@@ -98,7 +98,7 @@ DATABASES = {
         "PORT": str(_database.port or _database_query.pop("port", "")),
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        # The engine's own statements (workflows/engine/store.py) are prepared; the ORM's are not.
+        # The engine's own statements (workflows/engine/store) are prepared; the ORM's are not.
         "OPTIONS": {"prepare_threshold": 5, **_database_query},
         "TEST": {"NAME": None},
     }

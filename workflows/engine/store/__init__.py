@@ -1,0 +1,54 @@
+"""The engine's SQL: the only package of the engine that talks to PostgreSQL.
+
+Each call is one statement, so one round trip and, outside a transaction, one commit. Statements run on
+Django's connection (a step's own ORM writes and its checkpoint commit together) but as prepared,
+server-side-bound statements. Times are the database's: workers' clocks need not agree.
+"""
+
+from __future__ import annotations
+
+from workflows.engine.store.dispatching import (
+    CHANNEL,
+    MAX_LOSSES,
+    lease_owners,
+    reclaim,
+    seconds_to_next_wake,
+    take_undelivered,
+    wake_due,
+)
+from workflows.engine.store.fleet import beat, forget_silent
+from workflows.engine.store.holding import (
+    LEASE_SECONDS,
+    RENEW_SECONDS,
+    checkpoint,
+    claim,
+    release,
+    renew,
+)
+from workflows.engine.store.starting import insert_run
+from workflows.engine.store.writes import AttemptWrite, Claimed, EventWrite, Release, StepWrite, Writes
+
+__all__ = [
+    "CHANNEL",
+    "LEASE_SECONDS",
+    "MAX_LOSSES",
+    "RENEW_SECONDS",
+    "AttemptWrite",
+    "Claimed",
+    "EventWrite",
+    "Release",
+    "StepWrite",
+    "Writes",
+    "beat",
+    "checkpoint",
+    "claim",
+    "forget_silent",
+    "insert_run",
+    "lease_owners",
+    "reclaim",
+    "release",
+    "renew",
+    "seconds_to_next_wake",
+    "take_undelivered",
+    "wake_due",
+]

@@ -1,0 +1,214 @@
+"""A worker's statements about the run it holds: claim, checkpoint, release, renew."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import TupleRow
+
+from portal.core.errors import LeaseLost
+from workflows.engine.state import FINAL_RUN_STATUSES, RunStatus
+from workflows.engine.store.statement import run_sql
+from workflows.engine.store.writes import Claimed, Noted, Release, Writes
+
+LEASE_SECONDS = 12.0
+RENEW_SECONDS = 4.0
+
+_CLAIM = """
+WITH claimed AS (
+    UPDATE workflows_run SET
+        status = CASE WHEN status = 'rolling_back' THEN status ELSE 'running' END,
+        waiting_reason = '', waiting_on = '', wake_at = NULL,
+        fence = fence + 1, lease_owner = %(owner)s::text,
+        lease_expires_at = clock_timestamp() + %(lease)s::float * interval '1 second',
+        started_at = COALESCE(started_at, clock_timestamp()), current_step_at = clock_timestamp()
+    WHERE id = %(run)s AND status IN ('queued', 'rolling_back') AND lease_owner = ''
+      AND (wake_at IS NULL OR wake_at <= clock_timestamp())
+    RETURNING *
+)
+SELECT c.id, w.slug, c.version, c.status, c.input::text, c.correlation_id, c.started_by, c.fence, c.undo_to_step,
+       c.current_step, c.lost_count, c.request,
+       (SELECT jsonb_agg(jsonb_build_object(
+            'step', s.step, 'status', s.status, 'attempts', s.attempts, 'helper_attempts', s.helper_attempts,
+            'generation', s.generation, 'output', s.output, 'error', s.error))
+        FROM workflows_steprun s WHERE s.run_id = c.id)::text
+FROM claimed c JOIN workflows_workflow w ON w.id = c.workflow_id
+"""
+
+
+def claim(run_id: UUID, owner: str) -> Claimed | None:
+    """Take the run under a new lease and fencing token.
+
+    Returns None when there is nothing to do: the run is finished, waits, or another worker holds it. That is
+    what makes a message that is delivered twice harmless.
+    """
+    rows = run_sql(_CLAIM, {"run": run_id, "owner": owner, "lease": LEASE_SECONDS})
+    if not rows:
+        return None
+    run, slug, version, status, data, correlation, by, fence, undo_to, step, lost, request, steps = rows[0]
+    return Claimed(
+        run_id=run,
+        workflow=slug,
+        version=version,
+        status=RunStatus(status),
+        input=json.loads(data),
+        correlation_id=correlation,
+        started_by=by,
+        fence=fence,
+        undo_to_step=undo_to,
+        current_step=step,
+        lost_count=lost,
+        request=request,
+        steps=json.loads(steps) if steps else [],
+    )
+
+
+_WRITE_STEPS = """
+steps AS (
+    INSERT INTO workflows_steprun AS s (
+        run_id, step, position, status, attempts, helper_attempts, generation, output, error, worker, fence,
+        started_at, ended_at, next_attempt_at, undone_at)
+    SELECT h.id, x.step, x.position, x.status, x.attempts, x.helper_attempts, x.generation, x.output, x.error,
+        %(owner)s::text, %(fence)s::bigint,
+        clock_timestamp() - (x.ago + x.seconds) * interval '1 second',
+        CASE WHEN x.seconds IS NOT NULL THEN clock_timestamp() - x.ago * interval '1 second' END,
+        clock_timestamp() + x.retry_in * interval '1 second',
+        CASE WHEN x.undone THEN clock_timestamp() END
+    FROM held h, jsonb_to_recordset(%(steps)s::jsonb) AS x(
+        step text, position int, status text, attempts int, helper_attempts int, generation int,
+        output jsonb, error jsonb, seconds float, retry_in float, undone bool, ago float)
+    ON CONFLICT (run_id, step) DO UPDATE SET
+        status = excluded.status, attempts = excluded.attempts, helper_attempts = excluded.helper_attempts,
+        generation = excluded.generation, output = excluded.output, error = excluded.error,
+        worker = excluded.worker, fence = excluded.fence,
+        started_at = COALESCE(excluded.started_at, s.started_at),
+        ended_at = COALESCE(excluded.ended_at, s.ended_at),
+        next_attempt_at = excluded.next_attempt_at,
+        undone_at = COALESCE(excluded.undone_at, s.undone_at)
+)"""
+
+_WRITE_EVENTS = """
+events AS (
+    INSERT INTO workflows_runevent (run_id, number, at, kind, step, data)
+    SELECT h.id, h.event_count - %(event_count)s::int + x.number,
+        clock_timestamp() - x.ago * interval '1 second', x.kind, x.step, x.data
+    FROM held h, jsonb_to_recordset(%(events)s::jsonb) AS x(number int, kind text, step text, data jsonb, ago float)
+)"""
+
+_WRITE_ATTEMPTS = """
+attempts AS (
+    INSERT INTO workflows_attempt (run_id, step, number, kind, outcome, error, worker, started_at, ended_at, retry_at)
+    SELECT h.id, x.step, x.number, x.kind, x.outcome, x.error, %(owner)s::text,
+        clock_timestamp() - (x.ago + x.seconds) * interval '1 second',
+        clock_timestamp() - x.ago * interval '1 second',
+        clock_timestamp() + x.retry_in * interval '1 second'
+    FROM held h, jsonb_to_recordset(%(attempts)s::jsonb) AS x(
+        step text, number int, kind text, outcome text, error jsonb, seconds float, retry_in float, ago float)
+)"""
+
+_HOLD = """
+held AS (
+    UPDATE workflows_run SET
+        lease_expires_at = clock_timestamp() + %(lease)s::float * interval '1 second', lost_count = 0,
+        current_step = %(current_step)s::text, current_step_at = clock_timestamp(),
+        event_count = event_count + %(event_count)s::int
+    WHERE id = %(run)s::uuid AND fence = %(fence)s::bigint
+    RETURNING id, event_count, request
+)"""
+
+_LET_GO = """
+held AS (
+    UPDATE workflows_run SET
+        lease_owner = '', lease_expires_at = NULL, lost_count = 0,
+        status = %(status)s::text, waiting_reason = %(waiting_reason)s::text, waiting_on = %(waiting_on)s::text,
+        wake_at = clock_timestamp() + %(wake_in)s::float * interval '1 second',
+        output = COALESCE(%(output)s::jsonb, output), error = %(error)s::jsonb,
+        ended_at = CASE WHEN %(ended)s::bool THEN clock_timestamp() END,
+        request = CASE WHEN %(status)s::text = 'waiting' THEN request ELSE '' END,
+        current_step = %(current_step)s::text, current_step_at = clock_timestamp(),
+        retry_count = retry_count + %(retries)s::int,
+        event_count = event_count + %(event_count)s::int
+    WHERE id = %(run)s::uuid AND fence = %(fence)s::bigint
+    RETURNING id, event_count, request
+)"""
+
+_RESULT = "SELECT request FROM held"
+_WAKE_DISPATCHER = "SELECT request, pg_notify('evenkeel_dispatch', '') FROM held"
+_CHECKPOINT = f"WITH {_HOLD}, {_WRITE_STEPS}, {_WRITE_EVENTS} {_RESULT}"
+_RELEASE = f"WITH {_LET_GO}, {_WRITE_STEPS}, {_WRITE_EVENTS} {_RESULT}"
+_CHECKPOINT_WITH_ATTEMPTS = f"WITH {_HOLD}, {_WRITE_STEPS}, {_WRITE_EVENTS}, {_WRITE_ATTEMPTS} {_RESULT}"
+_RELEASE_WITH_ATTEMPTS = f"WITH {_LET_GO}, {_WRITE_STEPS}, {_WRITE_EVENTS}, {_WRITE_ATTEMPTS} {_WAKE_DISPATCHER}"
+
+
+def _lines(writes: Sequence[Noted]) -> list[dict[str, Any]]:
+    """Return the writes as JSON objects, each with the seconds that have passed since it was noted."""
+    now = time.monotonic()
+    # Not dataclasses.asdict: it copies deeply, which costs more than the rest of a checkpoint's preparation.
+    return [{name: getattr(write, name) for name in write.__slots__} | {"ago": now - write.at} for write in writes]
+
+
+def _parameters(run_id: UUID, fence: int, owner: str, writes: Writes) -> dict[str, Any]:
+    events = [{"number": number, **line} for number, line in enumerate(_lines(writes.events), 1)]
+    parameters: dict[str, Any] = {
+        "run": run_id,
+        "fence": fence,
+        "owner": owner,
+        "lease": LEASE_SECONDS,
+        "steps": json.dumps(_lines(writes.steps)),
+        "events": json.dumps(events),
+        "event_count": len(events),
+    }
+    if writes.attempts:
+        parameters["attempts"] = json.dumps(_lines(writes.attempts))
+    return parameters
+
+
+def _one_request(rows: list[TupleRow]) -> str:
+    if not rows:
+        raise LeaseLost
+    return str(rows[0][0])
+
+
+def checkpoint(run_id: UUID, fence: int, owner: str, writes: Writes, current_step: str) -> str:
+    """Write checkpoints and events, renew the lease, and return what a person has asked of the run ("" mostly).
+
+    :raises LeaseLost: if the fencing token is no longer the run's; nothing was written then.
+    """
+    parameters = _parameters(run_id, fence, owner, writes) | {"current_step": current_step}
+    return _one_request(run_sql(_CHECKPOINT_WITH_ATTEMPTS if writes.attempts else _CHECKPOINT, parameters))
+
+
+def release(run_id: UUID, fence: int, owner: str, writes: Writes, how: Release) -> str:
+    """Write checkpoints and events, and let the run go in a new state, in one statement.
+
+    Returns a request that is still to be obeyed (of a run that waits), else "".
+
+    :raises LeaseLost: if the fencing token is no longer the run's; nothing was written then.
+    """
+    parameters = _parameters(run_id, fence, owner, writes) | {
+        "status": how.status.value,
+        "waiting_reason": how.waiting_reason.value,
+        "waiting_on": how.waiting_on[:200],
+        "wake_in": how.wake_in,
+        "output": None if how.output is None else json.dumps(how.output),
+        "error": None if how.error is None else json.dumps(how.error),
+        "ended": how.status in FINAL_RUN_STATUSES,
+        "current_step": how.current_step,
+        "retries": sum(attempt.kind == "run" for attempt in writes.attempts),
+    }
+    return _one_request(run_sql(_RELEASE_WITH_ATTEMPTS if writes.attempts else _RELEASE, parameters))
+
+
+def renew(run_id: UUID, fence: int) -> bool:
+    """Make the lease last longer; False if the run was taken over or is done."""
+    return bool(
+        run_sql(
+            "UPDATE workflows_run SET lease_expires_at = clock_timestamp() + %(lease)s::float * interval '1 second'"
+            " WHERE id = %(run)s::uuid AND fence = %(fence)s::bigint AND lease_owner <> '' RETURNING 1",
+            {"run": run_id, "fence": fence, "lease": LEASE_SECONDS},
+        )
+    )
