@@ -14,8 +14,8 @@ from pathlib import Path
 from portal.stack.errors import StackError
 from portal.stack.process import Account, run_as, unprivileged_account
 
-# sun_path holds 108 bytes with its closing zero; the longest name we put in a socket folder is PostgreSQL's.
-SOCKET_PATH_BYTES = 107
+# macOS keeps 104 bytes for a socket's path with its closing zero, Linux 108; PostgreSQL adds the longest name.
+SOCKET_PATH_BYTES = 103
 LONGEST_SOCKET_NAME = ".s.PGSQL.5432.lock"
 
 

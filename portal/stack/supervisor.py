@@ -25,7 +25,7 @@ from portal.stack.process import Account, spawn
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
 HEALTHY_AFTER_SECONDS = 30.0
-STOP_SECONDS = 20.0
+STOP_SECONDS = 30.0  # longer than a step of the demo that waits for its timeout
 SAME_WISH_SECONDS = 0.5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -77,6 +77,7 @@ class Supervisor:
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _stopping: bool = False
     _stop_signals: int = 0
+    _signal_name: str = ""
     _signalled_at: float = float("-inf")
 
     def __post_init__(self) -> None:
@@ -140,7 +141,7 @@ class Supervisor:
                 with suppress(BlockingIOError):
                     key.fileobj.recv(4096)  # type: ignore[union-attr]
         if self._stop_signals and not self._stopping:
-            raise StopRequested
+            raise StopRequested(self._signal_name)
         for child in self.children:
             if child.process and child.process.poll() is not None:
                 self._bury(child)
@@ -227,6 +228,7 @@ class Supervisor:
         if time.monotonic() - self._signalled_at > SAME_WISH_SECONDS:
             self._stop_signals += 1
         self._signalled_at = time.monotonic()
+        self._signal_name = signal.Signals(number).name
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

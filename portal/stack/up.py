@@ -72,8 +72,8 @@ def _run(choices: Choices, place: Place, console: Console) -> None:
         _start(choices, place, supervisor)
         while True:
             supervisor.turn(60)
-    except StopRequested:
-        console.say("Stopping")
+    except StopRequested as exc:
+        console.say(f"Stopping after {exc}")
     finally:
         supervisor.stop()
         console.say(f"Stopped. The data is kept in {place.servers}")
