@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.log_lines import lines
 from tests.personas import personas, roles
 
-__all__ = ["personas", "roles"]
+__all__ = ["lines", "personas", "roles"]

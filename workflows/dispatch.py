@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import partial
 from uuid import UUID
 
 from celery import signature
@@ -26,7 +25,11 @@ def enqueue_run(run_id: UUID, queue: str) -> None:
     Never raises and never waits for a broker that is down: the run is in the database, and the dispatcher
     sends what was not taken.
     """
-    transaction.on_commit(partial(_send_after_commit, run_id, queue), robust=True)
+
+    def send() -> None:  # a partial would not do: Django logs a robust callback that raised by its __qualname__
+        _send_after_commit(run_id, queue)
+
+    transaction.on_commit(send, robust=True)
 
 
 def send_run(run_id: UUID, queue: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -101,4 +100,12 @@ def publish(event: Event) -> None:
     A handler that raises is logged and does not keep the others, or the caller, from going on.
     """
     for handler in _handlers.get(type(event), ()):
-        transaction.on_commit(partial(handler, event), robust=True)
+        transaction.on_commit(_call(handler, event), robust=True)
+
+
+def _call(handler: Handler, event: Event) -> Callable[[], None]:
+    # A function, not a partial: Django logs a robust callback that raised by its __qualname__.
+    def call() -> None:
+        handler(event)
+
+    return call

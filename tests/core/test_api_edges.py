@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from portal.core.clock import now
-from portal.core.models import ApiToken, User
+from portal.core.models import ApiToken, AuditEntry, User
 from portal.core.permissions import Permission
 from tests.personas import Personas
 
@@ -42,6 +42,8 @@ def test_a_token_reaches_no_further_than_its_scopes(personas: Personas) -> None:
     answer = call("post")
     assert answer.status_code == 403
     assert answer["Content-Type"] == "application/problem+json"
+    refused = AuditEntry.objects.get(result="refused")
+    assert (refused.actor_kind, refused.actor_label) == ("token", "Operator with token ci")
 
 
 @pytest.mark.parametrize(

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator
-from io import StringIO
-from typing import cast
 
 import pytest
 import structlog
-from django.conf import settings
 from django.test import Client
 
 from portal.core.correlation import correlated
-from portal.core.logging import logging_configuration
+from tests.log_lines import Lines
 from tests.personas import Personas
-
-
-class Lines(StringIO):
-    """What this process logs, as JSON."""
-
-    def read_all(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.getvalue().splitlines()]
-
-
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    root = logging.getLogger()
-    kept = root.handlers[:]
-    logging_configuration(level="INFO", json=True)
-    lines = Lines()
-    (handler,) = root.handlers
-    cast(logging.StreamHandler[Lines], handler).setStream(lines)
-    yield lines
-    logging_configuration(level=settings.ENV.LOG_LEVEL, json=False)
-    root.handlers[:] = kept
 
 
 @pytest.mark.urls("tests.core.urls")

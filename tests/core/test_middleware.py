@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 
 from portal.core.models import AuditEntry
@@ -79,3 +80,29 @@ def test_a_refused_change_is_in_the_audit_trail_and_a_refused_read_is_not(person
     entry = AuditEntry.objects.get(result="refused")
     assert (entry.actor_label, entry.object_label) == ("Viewer", "POST /wrong/forbidden/")
     assert (entry.correlation_id, entry.after) == ("attempt-1", {"permission": "retry_step"})
+
+
+def test_an_error_page_keeps_the_navigation_and_names_the_request(personas: Personas) -> None:
+    client = personas.client("viewer")
+    client.raise_request_exception = False
+    for path, status in (("/nowhere/", 404), ("/guarded/", 403), ("/wrong/fault/", 500)):
+        answer = client.get(path)
+        page = answer.content.decode()
+        assert answer.status_code == status
+        assert 'aria-label="Sections"' in page
+        assert answer["X-Correlation-ID"] in page
+
+
+def test_when_even_the_navigation_is_broken_there_is_still_a_page(
+    personas: Personas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = personas.client("viewer")
+    client.raise_request_exception = False
+
+    def fall(*args: object, **kwargs: object) -> None:
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr("portal.web.shell.Shell.__init__", fall)
+    answer = client.get("/wrong/fault/")
+    assert answer.status_code == 500
+    assert answer["X-Correlation-ID"] in answer.content.decode()

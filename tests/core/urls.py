@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import include, path
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -61,9 +61,9 @@ urlpatterns = [
     path("guarded/", guarded),
     path("guarded/<key>/", guarded),
     path("wrong/<how>/", going_wrong),
-    path("login/", login_not_required(guarded), name="login"),
     path("api/v1/guarded/", Guarded.as_view()),
     path("api/v1/guarded/<key>/", Guarded.as_view()),
+    path("", include("portal.urls")),
 ]
 handler404 = "portal.core.error_pages.not_found"
 handler500 = "portal.core.error_pages.server_error"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from uuid import UUID
 
+from structlog.contextvars import bound_contextvars
+
 from portal.core.correlation import correlated
 from portal.core.errors import LeaseLost
 from workflows.definition import registry
@@ -29,7 +31,11 @@ def advance(run_id: UUID) -> None:
     if claimed is None:
         return
     crash_points.reach("worker.after_claim")
-    with correlated(claimed.correlation_id), holder.holding(claimed.run_id, claimed.fence) as held:
+    with (
+        correlated(claimed.correlation_id),
+        bound_contextvars(run_id=str(run_id)),  # each log line of this run says so
+        holder.holding(claimed.run_id, claimed.fence) as held,
+    ):
         try:
             _advance(claimed, held)
         except (LeaseLost, LeaseTaken):
