@@ -21,6 +21,16 @@ _OUTCOME_STATES: dict[str, StateName] = {
     Attempt.Outcome.SUPERSEDED: StateName.PAUSED,
 }
 ATTEMPT_WORDS = {"run": "Try", "verify": "Look-up", "compensate": "Undo"}
+# What the marks of the timeline mean, in the order of its legend.
+LEGEND: dict[StateName, str] = {
+    StateName.OK: "done",
+    StateName.RUNNING: "under way",
+    StateName.FAILED: "failed try",
+    StateName.WAITING: "waiting",
+    StateName.DEGRADED: "fell back",
+    StateName.BLOCKED: "worker lost",
+    StateName.PAUSED: "undone or replaced",
+}
 _CHECKPOINTED = frozenset(
     {
         StepStatus.SUCCEEDED,

@@ -243,6 +243,16 @@ def test_a_step_can_be_retried_from(operator: Client, failed: Run) -> None:
     assert [name for name, _, _ in flows.calls].count("prepare") == 2
 
 
+def test_what_is_committed_cannot_be_retried_and_the_dialog_says_so_at_once(
+    operator: Client, personas: Personas
+) -> None:
+    run = drive.drive(drive.started(order_flow))
+    words = text_of(operator.get(f"{address(run, 'retry')}?step=reserve"))
+    assert "is committed; running it again would do it twice. Roll back first." in words
+    assert "Retry from this step</button>" not in words
+    assert operator.post(address(run, "retry"), typed(run, step="reserve")).status_code == 409
+
+
 def test_a_step_that_the_workflow_does_not_have_is_not_found(operator: Client, failed: Run) -> None:
     assert operator.get(f"{address(failed, 'retry')}?step=nonsense").status_code == 404
     assert operator.post(address(failed, "retry"), typed(failed, step="nonsense")).status_code == 404

@@ -20,10 +20,10 @@ from workflows import step_words
 from workflows.engine.state import RunStatus, StepStatus
 from workflows.gantt import Bar, Chart, draw
 from workflows.history import TROUBLE, Line, line_of, waiting_since
-from workflows.lanes import ATTEMPT_WORDS, lanes_of
+from workflows.lanes import ATTEMPT_WORDS, LEGEND, lanes_of
 from workflows.models import Attempt, Run, RunEvent, StepRun, Workflow, WorkflowVersion
 from workflows.outcome import Facts, Outcome, outcome, plain
-from workflows.presentation import State, run_state, short_id, step_state
+from workflows.presentation import State, StateName, run_state, short_id, step_state
 from workflows.queries.runs import Usual, duration_of, is_under_way, usual_durations
 from workflows.redaction import Redaction, redaction_of
 
@@ -280,6 +280,12 @@ class RunPage:
     def lanes(self) -> list[tuple[StepView, tuple[Bar, ...]]]:
         """Each step with the bars of its lane."""
         return [(step, self.chart.bars[step.name]) for step in self.steps]
+
+    @property
+    def legend(self) -> list[tuple[StateName, str]]:
+        """The marks that the timeline shows, with what they mean."""
+        shown = {bar.state for bars in self.chart.bars.values() for bar in bars}
+        return [(state, words) for state, words in LEGEND.items() if state in shown]
 
     @cached_property
     def chart(self) -> Chart:

@@ -12,6 +12,7 @@ from workflows.services.repair import (
     resume_run,
     retry_from_step,
     skip_step,
+    why_not_retried,
 )
 from workflows.services.rollback import PreviewLine, RollbackPreview, preview_rollback, roll_back_run
 from workflows.services.start import StartedRun, start_run
@@ -34,4 +35,5 @@ __all__ = [
     "roll_back_run",
     "skip_step",
     "start_run",
+    "why_not_retried",
 ]

@@ -11,6 +11,7 @@ from portal.core.actor import Actor
 from portal.core.clock import now
 from portal.core.errors import InvalidInput, InvalidTransition
 from portal.core.permissions import Permission
+from workflows.definition import registry
 from workflows.definition.signatures import accepts_none
 from workflows.definition.step import Step
 from workflows.definition.values import Effect
@@ -73,12 +74,10 @@ def retry_from_step(
     ) as doing:
         refuse_while_held(doing.run)
         doing.step(step)
-        again = _with_followers(doing, step)
-        blocked = first_committed(again, doing.steps)
-        if blocked:
-            raise InvalidTransition(
-                f'"{blocked.name}" is committed; running it again would do it twice. Roll back first.'
-            )
+        problem = why_not_retried(doing.run, doing.steps, step)
+        if problem:
+            raise InvalidTransition(problem)
+        again = _with_followers(doing.definition, step)
         doing.set_status(RunStatus.QUEUED)
         for each in again:
             if each.name in doing.steps:
@@ -227,9 +226,20 @@ def output_is_needed(order: tuple[AnyStep, ...], step: Step[..., Any]) -> bool:
     )
 
 
-def _with_followers(doing: Command, name: str) -> list[AnyStep]:
+def why_not_retried(run: Run, steps: dict[str, StepRun], step: str) -> str:
+    """Return why ``step``, which the workflow has, cannot be run again with all that follows; "" if it can."""
+    definition = registry.find(run.workflow.slug, run.version)
+    if definition is None:
+        return f"Version {run.version} of {run.workflow.slug} is not in the code any more."
+    blocked = first_committed(_with_followers(definition, step), steps)
+    if blocked is None:
+        return ""
+    return f'"{blocked.name}" is committed; running it again would do it twice. Roll back first.'
+
+
+def _with_followers(definition: registry.Definition, name: str) -> list[AnyStep]:
     """Return the step and all that take values from it or come after it, in order."""
-    declared = doing.definition.plan
+    declared = definition.plan
     names = {name}
     for step in declared.order:
         if names & {*declared.needs[step.name], *declared.after[step.name]}:

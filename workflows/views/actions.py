@@ -28,7 +28,7 @@ from workflows.forms import REASONS, CommandForm, DecideForm, OutputForm, RollBa
 from workflows.models import Run
 from workflows.queries import access_run
 from workflows.queries.run_page import changes_since, declared_steps, latest_output_fields, step_rows
-from workflows.services import available_commands, preview_rollback
+from workflows.services import available_commands, preview_rollback, why_not_retried
 
 View = Callable[[HttpRequest, UUID], HttpResponseBase]
 
@@ -167,12 +167,15 @@ def _dialog(
     run, name = asked.run, asked.command.name
     subject = subject or _subject(run, form)
     commands = available_commands(asked.actor, run, subject.rows.values())
+    hindrances = list(next(command.unmet for command in commands if command.name == name))
+    if name == "retry" and (problem := why_not_retried(run, dict(subject.rows), subject.step)):
+        hindrances.append(problem.rstrip("."))
     if name == "rollback":
         context["preview"] = preview_rollback(actor=asked.actor, run_id=run.pk, to_step=subject.step or None)
     context |= {
         "run": run,
         "words": words_for(name, subject),
-        "offered": next(command for command in commands if command.name == name),
+        "hindrances": hindrances,
         "form": form,
         "reasons": REASONS[name],
         "action": reverse(f"run-{name}", args=[run.pk]),
