@@ -29,7 +29,7 @@ INVOICE = {
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet() -> Iterator[Fleet]:
     """Servers, sandbox, two workers and a dispatcher, with the demo's people."""
     with running_fleet(tmp_path_factory.mktemp("story"), dispatchers=1) as fleet:
         for command in (["sync_access"], ["seed_demo", "--people-only"]):

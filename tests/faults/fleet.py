@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -212,12 +213,15 @@ class Fleet:
 
 
 @contextmanager
-def running_fleet(folder: Path, *, workers: int = 2, dispatchers: int = 2) -> Iterator[Fleet]:
-    """Start a fleet in ``folder`` and stop it at the end of the block."""
-    with running_sandbox(folder) as sandbox:
-        fleet = Fleet(folder, sandbox, workers=workers, dispatchers=dispatchers)
-        try:
-            fleet.start()
-            yield fleet
-        finally:
-            fleet.stop()
+def running_fleet(*, workers: int = 2, dispatchers: int = 2) -> Iterator[Fleet]:
+    """Start a fleet in a folder of its own; stop it at the end of the block and leave nothing."""
+    with TemporaryDirectory(prefix="evenkeel-fleet-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # the account that PostgreSQL runs as passes through
+        with running_sandbox(folder) as sandbox:
+            fleet = Fleet(folder, sandbox, workers=workers, dispatchers=dispatchers)
+            try:
+                fleet.start()
+                yield fleet
+            finally:
+                fleet.stop()

@@ -16,8 +16,8 @@ COMPENSATING = {"worker.before_compensation", "worker.after_compensation"}
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with running_fleet(tmp_path_factory.mktemp("fleet")) as fleet:
+def fleet() -> Iterator[Fleet]:
+    with running_fleet() as fleet:
         yield fleet
 
 
@@ -32,6 +32,24 @@ def test_dying_at_a_point_loses_nothing_and_repeats_nothing(fleet: Fleet, point:
     assert not armed.exists(), "somebody died there"
     books_agree(fleet, point, RUNS)
     histories_are_whole(fleet)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "worker.before_body@send_payout",
+        "worker.after_intent@send_payout",
+        "worker.after_body@send_payout",
+        "worker.after_body@charge",
+        "worker.inside_transaction@book_payout",
+    ],
+)
+def test_dying_in_the_steps_that_move_money_pays_once(fleet: Fleet, point: str) -> None:
+    armed = fleet.arm(point)
+    fleet.load_until_done(point, RUNS, seconds=60)
+    fleet.wait_until(lambda: fleet.settled(point, RUNS), seconds=90, what=f"all runs after {point}")
+    assert not armed.exists(), "somebody died there"
+    books_agree(fleet, point, RUNS)
 
 
 def test_a_dispatcher_that_dies_while_it_takes_runs_back_leaves_that_to_the_next(fleet: Fleet) -> None:

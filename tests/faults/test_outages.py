@@ -14,8 +14,8 @@ RUNS = 250
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with running_fleet(tmp_path_factory.mktemp("fleet")) as fleet:
+def fleet() -> Iterator[Fleet]:
+    with running_fleet() as fleet:
         yield fleet
 
 

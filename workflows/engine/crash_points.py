@@ -1,7 +1,8 @@
 """Named places where a worker or dispatcher can be made to die, to prove that dying there is safe.
 
-Armed by a file of the point's name in the folder ``CRASH_POINTS_DIR``; whoever removes the file first
-kills itself with SIGKILL, so each arming means exactly one death. Without that variable this does nothing.
+Armed by a file of the point's name in the folder ``CRASH_POINTS_DIR`` ("worker.after_body", or
+"worker.after_body@charge" for one step only); whoever removes the file first kills itself with SIGKILL, so each
+arming means exactly one death. Without that variable this does nothing.
 """
 
 from __future__ import annotations
@@ -33,12 +34,15 @@ POINTS = frozenset(
 _folder = os.environ.get("CRASH_POINTS_DIR", "")
 
 
-def reach(point: str) -> None:
-    """Die here if this point is armed."""
-    if not _folder:
-        return
+def reach(point: str, step: str = "") -> None:
+    """Die here if this point is armed, for any step or for this one."""
+    if _folder and (_disarm(point) or _disarm(f"{point}@{step}")):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _disarm(name: str) -> bool:
     try:
-        (Path(_folder) / point).unlink()
+        (Path(_folder) / name).unlink()
     except FileNotFoundError:
-        return
-    os.kill(os.getpid(), signal.SIGKILL)
+        return False
+    return True

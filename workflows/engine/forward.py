@@ -87,10 +87,10 @@ class Forward:
             checkpoint.attempts += 1
             session.note_step(step, StepStatus.RUNNING)
             session.flush(step.name)
-            crash_points.reach("worker.after_intent")
+            crash_points.reach("worker.after_intent", step.name)
             checkpoint.attempts -= 1
         started = time.perf_counter()
-        crash_points.reach("worker.before_body")
+        crash_points.reach("worker.before_body", step.name)
         try:
             output = step.dump(session.call(step, step.body, attempt=checkpoint.attempts + 1))
         except LeaseTaken:
@@ -98,17 +98,17 @@ class Forward:
         except FAILURES as error:
             self._failed(step, error, time.perf_counter() - started)
             return
-        crash_points.reach("worker.after_body")
+        crash_points.reach("worker.after_body", step.name)
         self._succeed(step, output, started)
 
     def _do_in_transaction(self, step: AnyStep) -> None:
         session, checkpoint = self.session, self.session.checkpoint_of(step)
         before, started = replace(checkpoint), time.perf_counter()
-        crash_points.reach("worker.before_body")
+        crash_points.reach("worker.before_body", step.name)
         try:
             with session.in_transaction():
                 output = step.dump(session.call(step, step.body, attempt=checkpoint.attempts + 1))
-                crash_points.reach("worker.inside_transaction")
+                crash_points.reach("worker.inside_transaction", step.name)
                 self._succeed(step, output, started)
         except (LeaseLost, LeaseTaken):
             raise
