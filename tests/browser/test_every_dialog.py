@@ -1,0 +1,124 @@
+"""Every dialog that changes something keeps the same promises: Cancel first, a reason, once, and on record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Locator, Page, Request, expect
+
+from portal.core.models import AuditEntry
+from tests.browser.conftest import SignIn
+from tests.engine import drive, flows
+from tests.engine.flows import Note
+from tests.factories import make_workflow, open_breaker
+from workflows import BusinessRuleViolation, StepContext, TransientError
+from workflows.errors import OutcomeUnknown
+from workflows.models import Run
+
+REASON = "Agreed with finance on the phone."
+
+
+@pytest.fixture(autouse=True)
+def _ordinary_behaviour() -> Iterator[None]:
+    flows.behaviour.clear()
+    yield
+    flows.behaviour.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A page, and the address of the dialog that it links to."""
+
+    page: str
+    dialog: str
+
+
+def refuse(ctx: StepContext) -> Note:
+    raise BusinessRuleViolation("The shop is closed today")
+
+
+def be_busy(ctx: StepContext) -> Note:
+    raise TransientError("The shop is busy")
+
+
+def lose_the_answer(ctx: StepContext) -> Note:
+    raise OutcomeUnknown("Nobody knows whether it was heard")
+
+
+def failed() -> Run:
+    flows.behaviour["book"] = refuse
+    return drive.drive(drive.started(flows.order_flow))
+
+
+def waiting() -> Run:
+    flows.behaviour["reserve"] = be_busy
+    return drive.advance_once(drive.started(flows.order_flow))
+
+
+def uncertain() -> Run:
+    flows.behaviour["shoot"] = lose_the_answer
+    return drive.drive(drive.started(flows.blind_flow))
+
+
+def done() -> Run:
+    return drive.drive(drive.started(flows.order_flow))
+
+
+def of_run(command: str, run: Run) -> Offer:
+    return Offer(reverse("run-detail", args=[run.pk]), reverse(f"run-{command}", args=[run.pk]))
+
+
+def of_dependency(command: str) -> Offer:
+    name = open_breaker().name
+    return Offer(reverse("dependency-detail", args=[name]), reverse(f"dependency-{command}", args=[name]))
+
+
+def of_workflow() -> Offer:
+    slug = make_workflow().slug
+    return Offer(reverse("workflow-detail", args=[slug]), reverse("workflow-pause", args=[slug]))
+
+
+OFFERS: dict[str, Callable[[], Offer]] = {
+    "resume": lambda: of_run("resume", failed()),
+    "retry": lambda: of_run("retry", failed()),
+    "skip": lambda: of_run("skip", failed()),
+    "decide": lambda: of_run("decide", uncertain()),
+    "pause": lambda: of_run("pause", waiting()),
+    "cancel": lambda: of_run("cancel", waiting()),
+    "roll back": lambda: of_run("rollback", done()),
+    "stop calls": lambda: of_dependency("hold-open"),
+    "let calls out": lambda: of_dependency("hold-closed"),
+    "close the breaker": lambda: of_dependency("reset"),
+    "hold a workflow": of_workflow,
+}
+
+
+def open_dialog(page: Page, offer: Offer) -> Locator:
+    page.goto(offer.page)
+    page.locator(f'a[data-dialog][href^="{offer.dialog}"]').first.click()
+    dialog = page.get_by_role("alertdialog")
+    expect(dialog.locator("[data-cancel]")).to_be_focused()
+    return dialog
+
+
+@pytest.mark.parametrize("name", OFFERS)
+def test_a_dialog_asks_why_acts_once_and_is_on_record(sign_in: SignIn, name: str) -> None:
+    page = sign_in("operator")
+    dialog = open_dialog(page, OFFERS[name]())
+    sent: list[Request] = []
+    page.on("request", lambda request: sent.append(request) if request.method == "POST" else None)
+    confirm = dialog.locator("button.button--danger, button.button--primary")
+    confirm.click()
+    assert sent == [], "sent without a reason"
+
+    if dialog.get_by_role("radio").count():
+        dialog.get_by_role("radio").last.check()
+    dialog.get_by_label("Reason", exact=True).fill(REASON)
+    confirm.dblclick()
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("status").filter(has_text=" ").first).to_be_visible()
+    assert len(sent) == 1
+    assert AuditEntry.objects.filter(reason=REASON).count() == 1
