@@ -31,7 +31,7 @@ INVOICE = {
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
     """Servers, sandbox, two workers and a dispatcher, with the demo's people."""
-    with running_fleet(tmp_path_factory.mktemp("story"), dispatchers=1) as fleet:
+    with running_fleet(dispatchers=1) as fleet:
         for command in (["sync_access"], ["seed_demo", "--people-only"]):
             subprocess.run(
                 [*MANAGE, *command], cwd=ROOT, env=fleet.environment, check=True, stdout=fleet.log, stderr=fleet.log
