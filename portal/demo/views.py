@@ -20,7 +20,8 @@ from portal.demo.services.workers import kill_worker
 @requires(Permission.OPERATE_SANDBOX)
 def sandbox(request: HttpRequest) -> HttpResponse:
     """Show the services, their switches, the proof and the workers; for htmx only what changes."""
-    return render_page(request, "demo/sandbox.html", "demo/_sandbox.html", {"sandbox": sandbox_state()})
+    context = {"sandbox": sandbox_state(key=request.GET.get("key", "").strip()[:200])}
+    return render_page(request, "demo/sandbox.html", "demo/_sandbox.html", context)
 
 
 @require_POST

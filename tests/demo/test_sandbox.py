@@ -51,6 +51,13 @@ def test_charges_are_found_by_operation_key(http: httpx.Client) -> None:
     assert http.get("/payments/charges", params={"operation_key": "never"}).json() == {"charges": []}
 
 
+def test_an_operation_is_found_whatever_it_was(sandbox: RunningSandbox, http: httpx.Client) -> None:
+    made = charge(http, "looked-up").json()
+    assert sandbox.client.find("looked-up") == (1, [{"collection": "charges", **made}])
+    assert sandbox.client.find("never") == (0, [])
+    assert http.get("/_records").status_code == 400
+
+
 def test_a_charge_is_refunded_once(sandbox: RunningSandbox, http: httpx.Client) -> None:
     paid = charge(http, "refundable").json()
     refund = f"/payments/charges/{paid['id']}/refunds"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
@@ -72,6 +73,17 @@ def test_the_same_request_twice_is_one_run(sandbox: RunningSandbox, personas: Pe
     assert answer["Location"] == f"/runs/{run.pk}/"
     assert run.workflow.slug == flows.settle_invoice.name
     assert run.idempotency_key
+
+
+def test_an_operation_can_be_looked_up(sandbox: RunningSandbox, personas: Personas) -> None:
+    httpx.post(
+        f"{sandbox.client.url}/banking/payouts",
+        json={"reference": "sought", "amount": "9.00", "currency": "EUR", "account": "DE0212030000"},
+        trust_env=False,
+    )
+    client = personas.client("operator")
+    assert "It happened" in client.get("/sandbox/", {"key": " sought "}).content.decode()
+    assert "It did not happen" in client.get("/sandbox/", {"key": "never"}).content.decode()
 
 
 def test_a_worker_of_another_machine_is_not_killed(sandbox: RunningSandbox, personas: Personas) -> None:

@@ -70,6 +70,15 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """What the outside world did under one operation key."""
+
+    key: str
+    requests: int
+    records: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Worker:
     """A worker process of this machine that can be killed. ``run`` is what it holds now."""
 
@@ -89,10 +98,14 @@ class SandboxState:
     proofs: Sequence[Proof] = ()
     workers: Sequence[Worker] = ()
     ledger: Sheet | None = None
+    lookup: Lookup | None = None
 
 
-def sandbox_state() -> SandboxState:
-    """Return the state of sandbox, workers and ledger as they are now."""
+def sandbox_state(key: str = "") -> SandboxState:
+    """Return the state of sandbox, workers and ledger as they are now.
+
+    :param key: an operation key to look up, or "".
+    """
     url, workers, ledger = sandbox_url(), local_workers(), balance_sheet()
     if not url:
         problem = "SANDBOX_URL is not set, so nothing is known of its services."
@@ -100,12 +113,13 @@ def sandbox_state() -> SandboxState:
     try:
         with SandboxClient(url, timeout=TIMEOUT_SECONDS) as client:
             faults = client.faults()
+            lookup = Lookup(key, *client.find(key)) if key else None
             effects = {name: client.records(name, limit=SHOWN) for name in COLLECTIONS}
     except httpx.HTTPError as exc:
         problem = f"Nothing answers at {url} ({exc}). Runs that call it wait until it does."
         return SandboxState(url, problem, workers=workers, ledger=ledger)
     proofs = [_proof(name, title, effects[name]) for name, title in COLLECTIONS.items()]
-    return SandboxState(url, "", _services(faults), proofs, workers, ledger)
+    return SandboxState(url, "", _services(faults), proofs, workers, ledger, lookup)
 
 
 def local_workers() -> list[Worker]:

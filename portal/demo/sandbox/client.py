@@ -64,6 +64,11 @@ class SandboxClient:
         answer = self._http.post("/_records", json={"records": records}).raise_for_status().json()
         return int(answer["added"])
 
+    def find(self, operation_key: str) -> tuple[int, list[dict[str, Any]]]:
+        """Return how often an operation was asked for, and all that was done, each with its collection."""
+        answer = self._http.get("/_records", params={"operation_key": operation_key}).raise_for_status().json()
+        return answer["requests"], answer["records"]
+
     def records(self, collection: str, *, limit: int = 100_000) -> Effects:
         """Return what charges, refunds, payouts, recalls or receipts hold, newest first."""
         answer = self._http.get(f"/_records/{collection}", params={"limit": limit}).raise_for_status().json()

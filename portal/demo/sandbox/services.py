@@ -123,6 +123,19 @@ def list_records(store: Store, request: Request) -> Reply:
     return Reply(200, body)
 
 
+def find_operation(store: Store, request: Request) -> Reply:
+    """Tell everything that was done under one operation key, in any collection."""
+    key = request.query.get("operation_key", "")
+    if not key:
+        raise Problem(400, "parameter-missing", "Say which: ?operation_key=…")
+    done: list[JsonObject] = [
+        {"collection": collection, **record.as_json()}
+        for collection in COLLECTIONS
+        for record in store.with_key(collection, key)
+    ]
+    return Reply(200, {"operation_key": key, "requests": store.requests_for(key), "records": done})
+
+
 def add_history(store: Store, request: Request) -> Reply:
     """Take in records of a past that did not happen here (the demo's history). Known ids are left as they are."""
     lines = request.json().get("records")
@@ -144,6 +157,7 @@ ROUTES: dict[tuple[str, ...], Route] = {
     ("POST", "banking", "payouts", "*", "recalls"): recall,
     ("POST", "mail", "receipts"): send_receipt,
     ("GET", "_records", "*"): list_records,
+    ("GET", "_records"): find_operation,
     ("POST", "_records"): add_history,
 }
 

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS received (
     collection TEXT NOT NULL, operation_key TEXT NOT NULL, requests INTEGER NOT NULL, last_at TEXT NOT NULL,
     PRIMARY KEY (collection, operation_key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS received_by_time ON received (collection, last_at);
+CREATE INDEX IF NOT EXISTS received_by_key ON received (operation_key);
 CREATE TABLE IF NOT EXISTS fault (service TEXT PRIMARY KEY, body TEXT NOT NULL);
 """
 
@@ -144,6 +145,12 @@ class Store:
         """Return what was done under one operation key, oldest first."""
         with self._lock:
             return self._select("collection = ? AND operation_key = ?", (collection, operation_key))
+
+    def requests_for(self, operation_key: str) -> int:
+        """Return how often an operation was asked for, in all collections."""
+        sql = "SELECT coalesce(sum(requests), 0) FROM received WHERE operation_key = ?"
+        with self._lock:
+            return int(self._db.execute(sql, (operation_key,)).fetchone()[0])
 
     def latest(self, collection: str, limit: int) -> list[Record]:
         """Return the newest records, newest first."""
