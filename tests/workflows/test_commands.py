@@ -293,6 +293,23 @@ def test_a_request_reaches_a_run_that_has_begun_to_wait(operator: Actor) -> None
     assert called().count("reserve") == 1
 
 
+@pytest.mark.parametrize("command", [pause_run, cancel_run])
+def test_a_rollback_is_not_stopped_half_way(operator: Actor, command: Any) -> None:
+    run = drive(started(flows.order_flow))
+    roll_back_run(actor=operator, run_id=run.pk, reason=WHY)
+    with pytest.raises(InvalidTransition, match="half-way"):
+        command(actor=operator, run_id=run.pk, reason=WHY)
+
+
+def test_deciding_a_step_of_a_cancelled_run_does_not_start_it_again(operator: Actor) -> None:
+    flows.behaviour["shoot"] = raising(OutcomeUnknown("Half an answer."))
+    run = drive(started(flows.blind_flow))
+    cancel_run(actor=operator, run_id=run.pk, reason=WHY)
+    decide_step(actor=operator, run_id=run.pk, step="shoot", happened=True, output={"text": "seen"}, reason=WHY)
+    run.refresh_from_db()
+    assert (run.status, steps_of(run)["shoot"]) == ("cancelled", "succeeded")
+
+
 # Rollback ----------------------------------------------------------------------------------------------
 
 

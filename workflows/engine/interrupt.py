@@ -28,13 +28,17 @@ FAILURES = (Exception, Interruption)
 
 
 class _Alarm:
-    """What SIGALRM means at the moment it arrives."""
+    """What SIGALRM means at the moment it arrives; nothing, when no step is running."""
 
     def __init__(self) -> None:
+        self.is_armed = False
         self.lease_taken = False
         self.seconds = 0.0
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
+        if not self.is_armed:
+            return
+        self.is_armed = False
         if self.lease_taken:
             raise LeaseTaken("Another worker has taken this run over.")
         raise StepTimedOut(f"No answer within {self.seconds:g} s.")
@@ -48,25 +52,25 @@ def time_limit(seconds: float) -> Iterator[None]:
     """Raise ``StepTimedOut`` in the block after ``seconds``, also inside a blocking system call.
 
     Uses SIGALRM, so it works in the main thread of a process only: workers run with Celery's prefork
-    or solo pool.
+    or solo pool. The handler stays installed: an alarm that comes a moment too late must not end the process.
 
     :raises RuntimeError: in any other thread.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("Steps run in a process's main thread only. Start the worker with -P prefork or -P solo.")
-    _alarm.lease_taken, _alarm.seconds = False, seconds
-    previous = signal.signal(signal.SIGALRM, _alarm)
+    if signal.getsignal(signal.SIGALRM) is not _alarm:
+        signal.signal(signal.SIGALRM, _alarm)
+    _alarm.lease_taken, _alarm.seconds, _alarm.is_armed = False, seconds, True
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
+        _alarm.is_armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
 
 
 def take_lease_away() -> None:
     """Interrupt the step that runs in this process's main thread; called by the heartbeat thread."""
-    handler: object = signal.getsignal(signal.SIGALRM)
-    if handler is _alarm:
+    if _alarm.is_armed:
         _alarm.lease_taken = True
         os.kill(os.getpid(), signal.SIGALRM)

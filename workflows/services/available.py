@@ -13,11 +13,10 @@ from workflows.engine import plan
 from workflows.engine.plan import Checkpoint
 from workflows.engine.state import RunStatus, StepStatus, may_become
 from workflows.models import Run, StepRun
-from workflows.services.repair import RESUMABLE
+from workflows.services.repair import RESUMABLE, STANDING
 from workflows.services.rollback import why_not_rolled_back
 
 _S = StepStatus
-_STANDING = frozenset({RunStatus.FAILED, RunStatus.PAUSED, RunStatus.WAITING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def _skip(run: Run, rows: dict[str, StepRun]) -> Conditions:
     following = plan.next_step(definition.plan.order, done) if definition else None
     name = following.name if following else ""
     return [
-        (run.status in _STANDING, f"The run is {_words(run)}", f"The run is {_words(run)}, not standing still"),
+        (run.status in STANDING, f"The run is {_words(run)}", f"The run is {_words(run)}, not standing still"),
         _no_worker(run),
         (bool(name), f'It stands at "{name}"', "No step is left to skip"),
     ]

@@ -84,6 +84,7 @@ class Command:
         self.run.status = status
         self.run.waiting_reason = self.run.waiting_on = ""
         self.run.wake_at = None
+        self.run.request = ""
         self.run.lost_count = 0
         self.run.ended_at = now() if status in FINAL_RUN_STATUSES else None
 

@@ -22,7 +22,8 @@ from workflows.models import Attempt, Run, StepRun
 from workflows.services.commands import Command, command, refuse_while_held
 
 _S = StepStatus
-RESUMABLE = frozenset({RunStatus.FAILED, RunStatus.PAUSED, RunStatus.WAITING, RunStatus.CANCELLED})
+STANDING = frozenset({RunStatus.FAILED, RunStatus.PAUSED, RunStatus.WAITING})
+RESUMABLE = STANDING | {RunStatus.CANCELLED}
 
 
 def resume_run(*, actor: Actor, run_id: UUID, reason: str, expected_version: int | None = None) -> Run:
@@ -138,6 +139,8 @@ def decide_step(
 ) -> Run:
     """Say whether an uncertain step happened: if so the run goes on after it, if not the step is done again.
 
+    A run that was cancelled stays so; only the step's state is put right.
+
     :raises InvalidInput: with ``fields["output"]`` if it happened and its output is missing or not valid.
     :raises InvalidTransition: if the step is not uncertain.
     """
@@ -163,7 +166,8 @@ def decide_step(
             doing.set_step(checkpoint, _S.PENDING)
             checkpoint.attempts = 0
         doing.save_step(checkpoint)
-        _go_on(doing)
+        if doing.run.status in STANDING:
+            _go_on(doing)
         doing.after["happened"] = happened
         doing.tell("step.decided", step, happened=happened)
     return doing.run
@@ -198,6 +202,8 @@ def cancel_run(*, actor: Actor, run_id: UUID, reason: str, expected_version: int
 
 
 def _stop(doing: Command, request: Request, status: RunStatus) -> None:
+    if doing.run.status == RunStatus.ROLLING_BACK:
+        raise InvalidTransition("A rollback is not stopped half-way; it ends, or fails and waits for a person.")
     if doing.run.status == RunStatus.RUNNING and doing.run.lease_owner:
         doing.run.request = request
         doing.tell(f"run.{request.value}_requested")
@@ -288,7 +294,7 @@ def _undecided(steps: dict[str, StepRun]) -> str:
 def _refuse_unless_next(doing: Command, step: AnyStep) -> None:
     done = {name: Checkpoint(status=StepStatus(row.status)) for name, row in doing.steps.items()}
     following = plan.next_step(doing.definition.plan.order, done)
-    if doing.run.status not in {RunStatus.FAILED, RunStatus.PAUSED, RunStatus.WAITING}:
+    if doing.run.status not in STANDING:
         raise InvalidTransition(
             f"A step can be skipped while the run stands still; it is {doing.run.status.replace('_', ' ')}."
         )
