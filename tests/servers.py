@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,18 +40,25 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     return (yield)
 
 
+@contextmanager
+def temporary_place() -> Iterator[Place]:
+    """Give a place for servers that, unlike pytest's folders, the account they run as may pass through to."""
+    with tempfile.TemporaryDirectory(prefix="evenkeel-tests-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        yield prepare_place(Path(folder))
+
+
 def _start_missing(config: pytest.Config) -> None:
     missing = {name: make for name, make in _SERVERS.items() if name not in os.environ}
     if not missing:
         return
-    folder = Path(tempfile.mkdtemp(prefix="evenkeel-tests-"))
-    folder.chmod(0o711)  # the account that PostgreSQL runs as passes through
-    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    place = prepare_place(folder)
+    cleanup = ExitStack()
+    config.add_cleanup(cleanup.close)
+    place = cleanup.enter_context(temporary_place())
     durable = os.environ.get("EVENKEEL_TEST_DURABLE") == "1"
     for name, make in missing.items():
         server = make(place, durable)
-        _start(config, server, folder / f"{server.name}.log")
+        _start(config, server, place.state / f"{server.name}.log")
         os.environ[name] = server.url
 
 

@@ -111,7 +111,7 @@ class UpStack:
         """Stop it, and return the exit code once nothing of it is left."""
         family = self.family()
         self.process.send_signal(number)
-        code = self.process.wait(timeout=40)
+        code = self.process.wait(timeout=75)
         _, alive = psutil.wait_procs(family, timeout=15)
         assert not alive, [process.cmdline() for process in alive]
         return code
