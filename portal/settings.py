@@ -242,3 +242,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
+# Celery would close the database connection after each task; a new one costs as much as five checkpoints. The engine
+# itself leaves one that is broken.
+CELERY_DB_REUSE_MAX = 100_000
