@@ -68,14 +68,23 @@ def access_book(objects: list[Model], *, text: str = "") -> AccessBook:
     return AccessBook(lines[:PEOPLE_LIMIT], len(lines) > PEOPLE_LIMIT, list(Role), grant_lines(objects))
 
 
-def person_page(username: str) -> PersonPage:
-    """Return one person's roles, rights, grants and tokens. Seven queries.
+def person_named(username: str) -> User:
+    """Return the person of that user name, with their roles.
 
     :raises NotFound: if there is nobody of that name.
     """
     user = User.objects.filter(username=username).prefetch_related("groups").first()
     if user is None:
         raise NotFound("There is no person with that user name.")
+    return user
+
+
+def person_page(username: str) -> PersonPage:
+    """Return one person's roles, rights, grants and tokens. Seven queries.
+
+    :raises NotFound: if there is nobody of that name.
+    """
+    user = person_named(username)
     objects = teams_and_workflows()
     line = _person_line(user)
     tokens = ApiToken.objects.filter(owner=user, revoked_at=None)

@@ -14,6 +14,7 @@ from django.db.models import Model
 from portal.core import clock
 from portal.core.access import may
 from portal.core.actor import Actor
+from portal.core.errors import InvalidInput
 from portal.core.filters import LocalDateTimeInput
 from portal.core.models import User
 from portal.core.permissions import OBJECT_PERMISSIONS, Permission, Role
@@ -28,6 +29,12 @@ CHOOSE = ("", "Choose…")
 def offer(form: forms.Form, name: str, choices: Choices) -> None:
     """Set what a field of the form lets people choose from."""
     cast(forms.ChoiceField, form.fields[name]).choices = choices
+
+
+def add_problems(form: forms.Form, problem: InvalidInput) -> None:
+    """Show in the form what a service refused."""
+    for name, found in (problem.fields or {"": [problem.message]}).items():
+        form.add_error(name if name in form.fields else None, found)
 
 
 class ReasonForm(forms.Form):
@@ -79,6 +86,43 @@ class GrantForm(ReasonForm):
         """The rights: one, or all of a role that make sense on one team or workflow."""
         kind, _, name = self.cleaned_data["rights"].partition(":")
         return object_rights(Role(name)) if kind == "role" else frozenset({Permission(name)})
+
+
+class PersonForm(ReasonForm):
+    """Somebody new."""
+
+    username = forms.CharField(label="User name", max_length=150, help_text="Letters, digits and @ . + - _")
+    full_name = forms.CharField(label="Full name", max_length=150, required=False)
+    email = forms.EmailField(label="E-mail", required=False)
+    roles = forms.MultipleChoiceField(
+        label="Roles",
+        choices=[(role.value, role.capitalize()) for role in Role],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="None: they see nothing until you give them rights on a team or a workflow.",
+    )
+    field_order = ("username", "full_name", "email", "roles", "reason")
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the service takes."""
+        return {**self.cleaned_data, "roles": [Role(name) for name in self.cleaned_data["roles"]]}
+
+
+class PasswordForm(forms.Form):
+    """Another password for one's own account."""
+
+    old = forms.CharField(
+        label="Present password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    new = forms.CharField(
+        label="New password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least 8 characters, not a common one, not only digits.",
+    )
 
 
 class TokenForm(forms.Form):

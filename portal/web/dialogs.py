@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from portal.core.errors import Conflict, InvalidInput
 from portal.core.htmx import go_to, render_page
+from portal.web.access_forms import add_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,7 @@ def ask(request: HttpRequest, dialog: Dialog, form: forms.Form, act: Callable[[]
             try:
                 messages.success(request, act())
             except InvalidInput as exc:
-                for name, problems in (exc.fields or {"": [exc.message]}).items():
-                    form.add_error(name if name in form.fields else None, problems)
+                add_problems(form, exc)
             except Conflict as exc:
                 status = exc.http_status
                 form.add_error(None, exc.message)

@@ -43,6 +43,7 @@ ROWS: dict[str, Row] = {
     "style-clock": Row(None),
     "style-dialog": Row(None),
     "preferences": Row(None, BOTH),
+    "password": Row(None, BOTH),
     "set-theme": Row(None, POST),
     "set-zone": Row(None, POST),
     # workflows and runs
@@ -77,6 +78,9 @@ ROWS: dict[str, Row] = {
     # access
     "access": Row(P.VIEW_ACCESS),
     "access-person": Row(P.VIEW_ACCESS),
+    "access-person-new": Row(P.MANAGE_ACCESS, BOTH),
+    "access-person-off": Row(P.MANAGE_ACCESS, BOTH),
+    "access-person-on": Row(P.MANAGE_ACCESS, BOTH),
     "access-role-grant": Row(P.MANAGE_ACCESS, BOTH),
     "access-role-revoke": Row(P.MANAGE_ACCESS, BOTH),
     "access-grant": Row(P.MANAGE_ACCESS, BOTH),

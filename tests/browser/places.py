@@ -28,6 +28,8 @@ PLAIN = {
     "style": "style",
     "style-dialog": "style-dialog",
     "access-grant": "access-grant",
+    "access-person-new": "access-person-new",
+    "password": "password",
 }
 
 

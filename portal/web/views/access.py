@@ -17,7 +17,7 @@ from portal.core.queries.access import explain, object_words
 from portal.core.services.grants import Holder, grant_rights, revoke_rights
 from portal.core.services.roles import grant_role, revoke_role
 from portal.core.web import requires
-from portal.web.access import access_book, person_page, teams_and_workflows
+from portal.web.access import access_book, person_named, person_page, teams_and_workflows
 from portal.web.access_forms import ExplainForm, GrantForm, ReasonForm
 from portal.web.dialogs import Dialog, ask
 
@@ -54,7 +54,7 @@ def person_detail(request: HttpRequest, username: str) -> HttpResponse:
 @requires(Permission.MANAGE_ACCESS)
 def role_grant(request: HttpRequest, username: str, role: str) -> HttpResponse:
     """Ask why, then give somebody a role."""
-    user, wanted = _person(username), _role(role)
+    user, wanted = person_named(username), _role(role)
     form = ReasonForm(request.POST or None)
     dialog = Dialog(
         title=f"Give {_name(user)} the role {wanted}?",
@@ -74,7 +74,7 @@ def role_grant(request: HttpRequest, username: str, role: str) -> HttpResponse:
 @requires(Permission.MANAGE_ACCESS)
 def role_revoke(request: HttpRequest, username: str, role: str) -> HttpResponse:
     """Ask why, then take a role away."""
-    user, held = _person(username), _role(role)
+    user, held = person_named(username), _role(role)
     form = ReasonForm(request.POST or None)
     dialog = Dialog(
         title=f"Take the role {held} from {_name(user)}?",
@@ -153,13 +153,6 @@ def _answer(form: ExplainForm) -> dict[str, object] | None:
     return {"user": _name(user), "right": words, "on": object_words(obj), "explanation": explain(user, right, obj)}
 
 
-def _person(username: str) -> User:
-    user = User.objects.filter(username=username).first()
-    if user is None:
-        raise NotFound("There is no person with that user name.")
-    return user
-
-
 def _role(name: str) -> Role:
     try:
         return Role(name)
@@ -169,7 +162,7 @@ def _role(name: str) -> Role:
 
 def _holder(key: str) -> Holder:
     kind, _, name = key.partition(":")
-    return _person(name) if kind == "person" else Group.objects.get(name=_role(name))
+    return person_named(name) if kind == "person" else Group.objects.get(name=_role(name))
 
 
 def _name(user: User) -> str:
