@@ -69,6 +69,7 @@ ROWS: dict[str, Row] = {
     "sandbox": Row(P.OPERATE_SANDBOX),
     "sandbox-switch": Row(P.OPERATE_SANDBOX, POST, about={"slug": "payments"}),
     "sandbox-twice": Row(P.OPERATE_SANDBOX, POST, misses=True),
+    "sandbox-interrupt": Row(P.OPERATE_SANDBOX, POST, misses=True),
     "sandbox-kill": Row(P.OPERATE_SANDBOX, POST, misses=True),
     # the audit trail
     "audit-list": Row(P.VIEW_AUDIT),

@@ -87,7 +87,7 @@ def expected(name: str, address: Address, row: Row) -> set[int]:
 
 
 def rows() -> list[tuple[Address, Row]]:
-    return [(address, ROWS[address.name]) for address in addresses()]
+    return [(address, ROWS[address.name]) for address in addresses() if address.name in ROWS]
 
 
 def token_of(user: User) -> str:
@@ -113,7 +113,7 @@ def test_every_address_has_a_row_and_every_row_an_address() -> None:
 def test_every_view_says_what_the_table_says() -> None:
     said = {
         address.name: PUBLIC if address.is_public else address.guard
-        for address in addresses()
+        for address, _ in rows()
         if not isinstance(address.guard, dict)
     }
     assert said == {name: ROWS[name].right for name in said}
