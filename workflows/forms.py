@@ -10,6 +10,8 @@ from django import forms
 from portal.core.ids import uuid7
 
 MIN_REASON = 10
+OWN_KEY = "form-"
+"""What the keys begin with that the start form makes for itself."""
 
 REASONS: dict[str, Sequence[str]] = {
     "resume": ("The cause is fixed, the run can go on.", "The service answers again."),
@@ -118,4 +120,4 @@ class StartForm(forms.Form):
 
     def key(self) -> str:
         """Return the key to start with: the typed one, or this form's own."""
-        return self.cleaned_data["idempotency_key"] or f"form-{self.cleaned_data['token']}"
+        return self.cleaned_data["idempotency_key"] or f"{OWN_KEY}{self.cleaned_data['token']}"

@@ -74,7 +74,7 @@ def _spans(row: StepRun | None, attempts: Sequence[Attempt], running: datetime |
         if spans and spans[-1].end and span.start > spans[-1].end and span.kind == spans[-1].kind:
             spans.append(_wait(spans[-1].end, span.start))
         spans.append(span)
-    if row is not None and row.status == StepStatus.WAITING:
+    if row is not None and row.status == StepStatus.WAITING and running is None:
         since = spans[-1].end if spans and spans[-1].end else row.started_at
         if since is not None and since < now:
             spans.append(_wait(since, None))

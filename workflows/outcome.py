@@ -23,6 +23,7 @@ from workflows.errors import (
     WorkflowError,
 )
 from workflows.models import Run, RunEvent, StepRun
+from workflows.under_way import steps_under_way
 
 Json = Mapping[str, Any]
 Part = str | datetime | timedelta
@@ -60,13 +61,14 @@ class Facts:
         """Return the declaration of a step."""
         return next((s for s in self.definition["steps"] if s["name"] == name), {})
 
-    def named(self, name: str) -> str:
-        """Return "step 2 of 5 (Charge the client)"."""
-        step = self.declared(name)
-        if not step:
-            return name or "its start"
-        number = self.definition["steps"].index(step) + 1
-        return f"step {number} of {len(self.definition['steps'])} ({step['title']})"
+    def named(self, *names: str) -> str:
+        """Return "step 2 of 5 (Charge the client)"; for more than one "step 1 or 2 of 5 (Check or Charge)"."""
+        declared = [step["name"] for step in self.definition["steps"]]
+        known = [name for name in names if name in declared]
+        if not known:
+            return next(iter(names), "") or "its start"
+        numbers = " or ".join(str(declared.index(name) + 1) for name in known)
+        return f"step {numbers} of {len(declared)} ({' or '.join(map(self.title, known))})"
 
     def in_status(self, *statuses: StepStatus) -> list[str]:
         """Return the steps in any of ``statuses``, in the order of the definition."""
@@ -120,7 +122,8 @@ def _held(facts: Facts, since: datetime) -> Outcome:
 
 def _running(facts: Facts) -> Outcome:
     run, step = facts.run, facts.steps.get(facts.run.current_step)
-    headline: list[Part] = [f"Running {facts.named(run.current_step)}"]
+    names = steps_under_way(run, facts.definition, facts.now)
+    headline: list[Part] = [f"Running {facts.named(*names)}"]
     if run.current_step_at:
         headline += [", for ", facts.now - run.current_step_at]
     if (number := _current_try(step)) > 1:

@@ -107,6 +107,18 @@ def test_a_retry_says_when_and_which_try() -> None:
     ]
 
 
+def test_a_running_run_names_its_step_and_the_time_it_has_taken() -> None:
+    run = make_run(status=RunStatus.RUNNING, at="post_to_ledger")
+    assert told(run) == ["Running step 3 of 5 (Post to the ledger), for …."]
+
+
+def test_a_step_without_effect_may_be_done_before_it_is_written_down() -> None:
+    run = make_run(status=RunStatus.RUNNING, at="check_invoice")
+    assert told(run)[0] == "Running step 1 or 2 of 5 (Check invoice or Charge the client), for …."
+    Run.objects.filter(pk=run.pk).update(current_step_at=now())
+    assert told(run)[0] == "Running step 1 of 5 (Check invoice), for …."
+
+
 def test_missing_configuration_is_named() -> None:
     run = make_run(
         status=RunStatus.WAITING, waiting_reason=WaitingReason.CONFIGURATION, waiting_on="PAYMENTS_KEY is missing"

@@ -26,6 +26,7 @@ from workflows.outcome import Facts, Outcome, outcome, plain
 from workflows.presentation import State, StateName, run_state, short_id, step_state
 from workflows.queries.runs import Usual, duration_of, is_under_way, usual_durations
 from workflows.redaction import Redaction, redaction_of
+from workflows.under_way import steps_under_way
 
 Json = Mapping[str, Any]
 EVENTS_SHOWN = 200
@@ -330,17 +331,25 @@ class RunPage:
         value = self.redaction.step_output(source, row.output) if row else None
         return InputPart(f"From {self.titles[source]}", value)
 
+    @cached_property
+    def under_way(self) -> list[str]:
+        """The steps that the worker may be at."""
+        return steps_under_way(self.run, self.definition, self.now)
+
+    def _is_being_undone(self, name: str, status: StepStatus) -> bool:
+        is_here = self.run.status == RunStatus.ROLLING_BACK and name == self.run.current_step
+        return is_here and status == StepStatus.SUCCEEDED
+
     def _view(self, number: int, declared: Json) -> StepView:
         name = declared["name"]
         row = self.rows.get(name)
         status = StepStatus(row.status) if row else StepStatus.PENDING
         since = row.started_at if row else None
-        if name == self.run.current_step:
-            # A worker writes a step down when it is done; until then the run alone knows that it is under way.
-            if self.run.status == RunStatus.RUNNING and status in _NOT_DONE:
-                status, since = StepStatus.RUNNING, self.run.current_step_at
-            elif self.run.status == RunStatus.ROLLING_BACK and status == StepStatus.SUCCEEDED:
-                status, since = StepStatus.COMPENSATING, self.run.current_step_at
+        # A worker writes a step down when it is done; until then the run alone knows that it is under way.
+        if name in self.under_way and status in _NOT_DONE:
+            status, since = StepStatus.RUNNING, self.run.current_step_at
+        elif self._is_being_undone(name, status):
+            status, since = StepStatus.COMPENSATING, self.run.current_step_at
         return StepView(
             number=number,
             declared=declared,

@@ -17,6 +17,7 @@ from portal.core.permissions import Permission
 from portal.core.web import requires
 from workflows.export import EXPORT_LIMIT, runs_as_csv
 from workflows.filters import RunFilter
+from workflows.forms import OWN_KEY
 from workflows.models import Run
 from workflows.queries import access_run
 from workflows.queries.run_page import run_page, version_token
@@ -67,6 +68,7 @@ def run_detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "run": run,
         "drawer": drawer,
         "offers": offers(available_commands(actor, run, page.rows.values()), page, drawer),
+        "shows_key": bool(run.idempotency_key) and not str(run.idempotency_key).startswith(OWN_KEY),
         "may_view_audit": may(actor, Permission.VIEW_AUDIT),
         "as_list": request.GET.get("view") == "list",
         "seen": seen,
