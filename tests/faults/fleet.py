@@ -155,6 +155,10 @@ class Fleet:
         with psycopg.connect(self.postgres.url, connect_timeout=5) as connection:
             return connection.execute(sql, parameters).fetchall()
 
+    def said(self) -> str:
+        """Return everything that the fleet's processes have printed."""
+        return Path(self.log.name).read_text(errors="replace")
+
     def states(self) -> Mapping[str, int]:
         """Return how many runs are in each state."""
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -75,3 +77,32 @@ def test_workers_and_dispatchers_are_killed_under_load(fleet: Fleet) -> None:
         fleet.kill(name)
     load.wait(120)
     all_went_well(fleet, "killed")
+
+
+def holder_of(fleet: Fleet, batch: str, *, step: str) -> int:
+    """Wait until a worker is inside this step of the batch's first run; return its process id."""
+    sql = (
+        "SELECT r.lease_owner FROM workflows_run r JOIN workflows_steprun s ON s.run_id = r.id"
+        " WHERE r.idempotency_key = %s AND r.lease_owner <> '' AND s.step = %s AND s.status = 'running'"
+    )
+    fleet.wait_until(lambda: bool(fleet.ask(sql, f"{batch}:0", step)), seconds=60, what=f"a worker in {step}")
+    (row,) = fleet.ask(sql, f"{batch}:0", step)
+    return int(row[0].split(":")[-2])
+
+
+def test_a_worker_that_is_frozen_past_its_lease_writes_nothing_when_it_wakes(fleet: Fleet) -> None:
+    told = "was taken over by another worker"
+    fleet.sandbox.client.set_fault("banking", "slow", delay_seconds=6)
+    fleet.load_until_done("frozen", 1, seconds=60)
+    frozen = holder_of(fleet, "frozen", step="send_payout")
+    os.kill(frozen, signal.SIGSTOP)
+    fleet.sandbox.client.set_fault("banking")
+    fleet.wait_until(lambda: fleet.settled("frozen", 1), seconds=60, what="another worker finishes the run")
+    state = "SELECT fence, event_count, status FROM workflows_run WHERE idempotency_key = 'frozen:0'"
+    finished = fleet.ask(state)
+    before = fleet.said().count(told)
+    os.kill(frozen, signal.SIGCONT)
+    fleet.wait_until(lambda: fleet.said().count(told) > before, seconds=60, what="the zombie notices")
+    assert fleet.ask(state) == finished
+    books_agree(fleet, "frozen", 1)
+    histories_are_whole(fleet)
