@@ -123,6 +123,8 @@ def why_not_rolled_back(run: Run, steps: dict[str, StepRun]) -> str:
         return "A worker is at this run. Pause it first."
     if run.status in {RunStatus.ROLLED_BACK, RunStatus.SCHEDULED}:
         return f"A run that is {run.status.replace('_', ' ')} has nothing to undo."
+    if all(row.status in {_S.PENDING, _S.SKIPPED} for row in steps.values()):
+        return "No step was done yet."
     definition = registry.find(run.workflow.slug, run.version)
     for name, row in steps.items():
         verifies = definition is not None and definition.steps[name].verification is not None
