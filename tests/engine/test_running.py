@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine import flows
 from tests.engine.drive import drive, started, steps_of
-from workflows.models import RunEvent, StepRun
+from workflows.models import Run, RunEvent, StepRun
 
 pytestmark = pytest.mark.django_db
 
@@ -39,3 +39,9 @@ def test_times_are_those_of_the_step_though_it_is_written_with_the_next() -> Non
     assert moments == sorted(moments)
     events = list(RunEvent.objects.filter(run=run).values_list("at", flat=True))
     assert events == sorted(events)
+
+
+def test_a_run_says_that_it_is_in_a_call_while_it_is() -> None:
+    flows.behaviour["reserve"] = lambda ctx: flows.Note(text=Run.objects.get(pk=ctx.run_id).current_step)
+    run = drive(started(flows.order_flow))
+    assert StepRun.objects.get(run=run, step="reserve").output == {"text": "reserve"}

@@ -3,7 +3,7 @@
 ==========================  =========================================  ==================================
 effect                      the checkpoint is written                  a worker dies in the step
 ==========================  =========================================  ==================================
-PURE                        with the next step's, in one statement     it is repeated
+PURE                        with the next step's, or before a call    it is repeated
 DATABASE                    in the transaction of the body's writes    it is repeated if it did not commit
 EXTERNAL                    after the call                             repeated with the same operation key
 EXTERNAL, not idempotent    an intent before the call, the outcome     ``verify`` decides, else a person
@@ -134,7 +134,7 @@ class Forward:
         following = plan.next_step(session.order, session.checkpoints)
         if following is None:
             session.release(self._end())
-        elif step.options.effect is not Effect.PURE or not session.may_ride_along:
+        elif step.options.effect is not Effect.PURE or not session.may_ride_along or _may_last(following):
             session.flush(following.name)
             crash_points.reach("worker.after_checkpoint")
 
@@ -308,6 +308,14 @@ class Forward:
         session.note_step(step, StepStatus.UNCERTAIN)
         session.note_event("step.uncertain", step.name, error=failure.brief(checkpoint.error))
         session.release(Release(RunStatus.PAUSED, error=checkpoint.error, current_step=step.name))
+
+
+def _may_last(step: AnyStep) -> bool:
+    """Tell whether people will want to know that the run is in this step while it is.
+
+    One that is not idempotent writes an intent, which tells it too.
+    """
+    return step.options.effect is Effect.EXTERNAL and step.options.idempotent
 
 
 _NOTHING_KNOWN: dict[str, Any] = {
