@@ -41,7 +41,8 @@ def attempt(number: int, start: float, end: float, outcome: str = "failed", kind
 
 def shape(spans: list[Span]) -> list[tuple[str, str, float, float | None]]:
     return [
-        (s.kind, s.state, (s.start - START).total_seconds(), s.end and (s.end - START).total_seconds()) for s in spans
+        (s.kind, s.state, (s.start - START).total_seconds(), (s.end - START).total_seconds() if s.end else None)
+        for s in spans
     ]
 
 
