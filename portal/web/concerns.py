@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from math import log10
 from typing import Any
+from zlib import crc32
 
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -50,6 +51,11 @@ class Concern:
     money: tuple[Money, ...] = ()
     probe_at: datetime | None = None
     now: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """A name for it that lasts while the number of runs changes."""
+        return f"{crc32(f'{self.url} {self.cause}'.encode()):08x}"
 
     @property
     def age(self) -> timedelta | None:

@@ -26,7 +26,7 @@ from workflows.queries.catalogue import definition_of
 from workflows.services import AvailableCommand, available_commands
 
 LIMIT = 5
-# Inputs have no index: only those of the latest runs are looked through, in about a tenth of a second.
+# Inputs have no index: only those of the latest runs are looked through, in about half a second.
 INPUTS_READ = 50_000
 SHORTEST = 3
 LONGEST = 200

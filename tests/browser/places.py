@@ -56,6 +56,8 @@ def places() -> Iterator[Place]:
     yield from _objects("runbook", workflows[:1], "runbook", lambda workflow: workflow.runbook)
     yield from _objects("hold", workflows[:1], "workflow-pause", lambda workflow: workflow.slug)
     yield from _objects("start", workflows, "workflow-start", lambda workflow: workflow.slug)
+    if newest:
+        yield Place("lookup-found", f"{reverse('lookup')}?q={newest[max(newest)].pk}")
     for status, run in sorted(newest.items()):
         yield from _objects(f"run-{status}", [run], "run-detail", lambda run: run.id)
     for status, command in (("failed", "resume"), ("succeeded", "rollback"), ("waiting", "cancel")):

@@ -103,15 +103,6 @@ class MappedStep:
         """The icon of its effect."""
         return _ICONS[self.effect]
 
-    @property
-    def label(self) -> str:
-        """What a screen reader says of the box."""
-        marks = ", ".join(word for word, _ in self.marks)
-        calls = f"Calls {self.calls}, breaker {self.breaker.word.lower()}" if self.breaker else ""
-        loads = ", ".join(load.words for load in self.loads)
-        parts = (f"Step {self.number}, {self.title}", self.effect_word, marks, calls, loads)
-        return ". ".join(part for part in parts if part)
-
 
 @dataclass(frozen=True, slots=True)
 class MappedBox:
@@ -125,6 +116,17 @@ class MappedBox:
     def icon(self) -> str:
         """The icon in its corner."""
         return _ICONS[self.box.effect]
+
+    @property
+    def label(self) -> str:
+        """The name of the box's link: first what is written in it (WCAG 2.5.3), then what its signs mean."""
+        if self.step is None:
+            return ""
+        written = " ".join([*self.box.lines, self.box.detail, *(chip.word for chip in self.box.chips)])
+        breaker = self.step.breaker
+        calls = f"Calls {self.step.calls}, breaker {breaker.word.lower()}" if breaker else ""
+        loads = ", ".join(load.words for load in self.step.loads)
+        return ". ".join(part for part in (written, f"Step {self.step.number}", calls, loads) if part)
 
     @property
     def worst(self) -> str:

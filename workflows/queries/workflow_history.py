@@ -15,7 +15,7 @@ from portal.core.actor import Actor
 from portal.core.permissions import Permission
 from workflows.engine.state import RunStatus, StepStatus
 from workflows.models import Attempt, Run, StepRun, Workflow
-from workflows.presentation import State, run_state, step_state
+from workflows.presentation import State, StateName, run_state, step_state
 from workflows.queries.activity import Percentile, last_month
 from workflows.queries.catalogue import definition_of
 from workflows.queries.concerns import ENDED_BADLY
@@ -40,12 +40,21 @@ class GridColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class GridCell:
+    """A step in a run. ``is_ahead``: the run has not come to it, and nothing keeps it from doing so."""
+
+    column: GridColumn
+    state: State
+    is_ahead: bool
+
+
+@dataclass(frozen=True, slots=True)
 class GridRow:
     """A step of the grid, with its state in each run. ``is_gone``: no longer in the latest version."""
 
     name: str
     title: str
-    cells: tuple[tuple[GridColumn, State], ...]
+    cells: tuple[GridCell, ...]
     is_gone: bool
 
 
@@ -107,15 +116,16 @@ def _grid(columns: Sequence[GridColumn], titles: Mapping[str, str]) -> tuple[Gri
         GridRow(
             name,
             titles.get(name, name),
-            tuple((column, _cell_state(column, found.get((column.run.pk, name)))) for column in columns),
+            tuple(_cell(column, found.get((column.run.pk, name), StepStatus.PENDING)) for column in columns),
             name not in titles,
         )
         for name in names
     )
 
 
-def _cell_state(column: GridColumn, status: StepStatus | None) -> State:
-    return step_state(status or StepStatus.PENDING, RunStatus(column.run.status))
+def _cell(column: GridColumn, status: StepStatus) -> GridCell:
+    state = step_state(status, RunStatus(column.run.status))
+    return GridCell(column, state, status == StepStatus.PENDING and state.name != StateName.BLOCKED)
 
 
 def _stats(sample: QuerySet[Run, Any], titles: Mapping[str, str]) -> tuple[StepStats, ...]:
