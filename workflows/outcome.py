@@ -7,7 +7,7 @@ sentence says so: "nothing was charged" without knowing it would cost somebody m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,13 +48,18 @@ _TOLD_BY_THE_STEP = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the sentence is made from. ``last`` holds the latest event of each kind; ``steps`` those with a row."""
+    """What the sentence is made from.
+
+    ``last`` holds the latest event of each kind, ``steps`` the steps with a row, ``silent`` the kinds of process
+    (worker, dispatcher) that the run needs now and that are not heard from.
+    """
 
     run: Run
     definition: Json
     steps: Mapping[str, StepRun]
     last: Mapping[str, RunEvent]
     waiting_since: datetime | None
+    silent: Sequence[str]
     now: datetime
 
     def declared(self, name: str) -> Json:
@@ -108,7 +113,14 @@ def _scheduled(facts: Facts) -> Outcome:
 def _queued(facts: Facts) -> Outcome:
     resumed = facts.last.get("run.resumed")
     since = resumed.at if resumed else facts.run.created_at
-    return Outcome(("Waits for a free worker since ", since, "."))
+    return Outcome(("Waits for a free worker since ", since, "."), _silence(facts))
+
+
+def _silence(facts: Facts) -> tuple[Sentence, ...]:
+    if not facts.silent:
+        return ()
+    missing = " and no ".join(facts.silent)
+    return ((f"No {missing} is heard from: the run stands until that is mended.",),)
 
 
 def _held(facts: Facts, since: datetime) -> Outcome:
@@ -149,6 +161,12 @@ def _requested(facts: Facts) -> tuple[Sentence, ...]:
 
 
 def _waiting(facts: Facts) -> Outcome:
+    found = _waiting_for(facts)
+    is_due = facts.run.wake_at is not None and facts.run.wake_at <= facts.now
+    return replace(found, notes=found.notes + _silence(facts)) if is_due else found
+
+
+def _waiting_for(facts: Facts) -> Outcome:
     run = facts.run
     since = facts.waiting_since or run.current_step_at or run.created_at
     is_due = run.wake_at is None or run.wake_at <= facts.now

@@ -19,7 +19,7 @@ from workflows.templatetags.runs import sentence
 pytestmark = pytest.mark.django_db
 
 
-def told(run: Run) -> list[str]:
+def told(run: Run, *silent: str) -> list[str]:
     """Return headline and notes as text, each moment as "…"."""
     events = list(RunEvent.objects.filter(run=run).order_by("number"))
     facts = Facts(
@@ -28,6 +28,7 @@ def told(run: Run) -> list[str]:
         steps=step_rows(run),
         last={event.kind: event for event in events},
         waiting_since=waiting_since(events),
+        silent=silent,
         now=now(),
     )
     found = outcome(facts)
@@ -117,6 +118,16 @@ def test_a_step_without_effect_may_be_done_before_it_is_written_down() -> None:
     assert told(run)[0] == "Running step 1 or 2 of 5 (Check invoice or Charge the client), for …."
     Run.objects.filter(pk=run.pk).update(current_step_at=now())
     assert told(run)[0] == "Running step 1 of 5 (Check invoice), for …."
+
+
+def test_a_run_that_nobody_will_take_says_who_is_missing() -> None:
+    assert told(make_run(status=RunStatus.QUEUED)) == ["Waits for a free worker since …."]
+    words = "No worker and no dispatcher is heard from: the run stands until that is mended."
+    assert told(make_run(status=RunStatus.QUEUED), "worker", "dispatcher")[1] == words
+    overdue = make_run(status=RunStatus.WAITING, wake_at=now() - timedelta(minutes=1))
+    assert told(overdue, "dispatcher")[-1].startswith("No dispatcher is heard from")
+    later = make_run(status=RunStatus.WAITING, wake_at=now() + timedelta(minutes=1))
+    assert not any("heard from" in words for words in told(later, "dispatcher"))
 
 
 def test_missing_configuration_is_named() -> None:

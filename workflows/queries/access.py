@@ -1,4 +1,4 @@
-"""The guarded way to a run or a workflow."""
+"""The guarded way to a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from portal.core.access import authorise
 from portal.core.actor import Actor
 from portal.core.errors import NotFound
 from portal.core.permissions import Permission
-from workflows.models import Run, Workflow
+from workflows.models import Run
 
 
 def access_run(actor: Actor, run_id: UUID, *, permission: Permission = Permission.VIEW_RUN) -> Run:
@@ -22,16 +22,3 @@ def access_run(actor: Actor, run_id: UUID, *, permission: Permission = Permissio
         raise NotFound("There is no such run, or none that you may see.")
     authorise(actor, permission, run)
     return run
-
-
-def access_workflow(actor: Actor, slug: str, *, permission: Permission = Permission.VIEW_WORKFLOW) -> Workflow:
-    """Return the workflow with its team, if ``actor`` holds ``permission`` on it.
-
-    :raises NotFound: if there is no such workflow, or none that the actor may see.
-    :raises Forbidden: if the actor may see it but not do that.
-    """
-    workflow = Workflow.objects.select_related("team", "paused_by").filter(slug=slug).first()
-    if workflow is None:
-        raise NotFound("There is no such workflow, or none that you may see.")
-    authorise(actor, permission, workflow)
-    return workflow

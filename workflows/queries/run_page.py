@@ -21,9 +21,10 @@ from workflows.engine.state import RunStatus, StepStatus
 from workflows.gantt import Bar, Chart, draw
 from workflows.history import TROUBLE, Line, line_of, waiting_since
 from workflows.lanes import ATTEMPT_WORDS, LEGEND, lanes_of
-from workflows.models import Attempt, Run, RunEvent, StepRun, Workflow, WorkflowVersion
+from workflows.models import Attempt, Run, RunEvent, StepRun, WorkflowVersion
 from workflows.outcome import Facts, Outcome, outcome, plain
 from workflows.presentation import State, StateName, run_state, short_id, step_state
+from workflows.queries.fleet import fleet
 from workflows.queries.runs import Usual, duration_of, is_under_way, usual_durations
 from workflows.redaction import Redaction, redaction_of
 from workflows.under_way import steps_under_way
@@ -34,6 +35,7 @@ ATTEMPTS_SHOWN = 50
 CHANGES_SHOWN = 8
 ATTEMPTS_READ = 1000
 _TROUBLE = frozenset({StepStatus.FAILED, StepStatus.UNCERTAIN, StepStatus.COMPENSATION_FAILED})
+_NEEDS_OTHERS = frozenset({RunStatus.QUEUED, RunStatus.WAITING})
 _NOT_DONE = frozenset({StepStatus.PENDING, StepStatus.WAITING, StepStatus.FAILED})
 
 
@@ -194,6 +196,7 @@ class RunPage:
     events: Sequence[RunEvent]
     failed_only: bool
     usual: Usual | None
+    silent: Sequence[str]
     redaction: Redaction
     now: datetime
 
@@ -253,8 +256,16 @@ class RunPage:
     @cached_property
     def outcome(self) -> Outcome:
         """What became of the run, in words."""
-        last = {event.kind: event for event in self.events}
-        return outcome(Facts(self.run, self.definition, self.rows, last, waiting_since(self.events), self.now))
+        facts = Facts(
+            run=self.run,
+            definition=self.definition,
+            steps=self.rows,
+            last={event.kind: event for event in self.events},
+            waiting_since=waiting_since(self.events),
+            silent=self.silent,
+            now=self.now,
+        )
+        return outcome(facts)
 
     @cached_property
     def history(self) -> list[Line]:
@@ -372,7 +383,7 @@ def version_token(run: Run) -> str:
 
 
 def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
-    """Read what the page of ``run`` shows to ``actor``, who may see it. Five queries, four for a finished run."""
+    """Read what the page of ``run`` shows to ``actor``, who may see it. At most five queries."""
     definition, rows = declared_steps(run), step_rows(run)
     return RunPage(
         run=run,
@@ -382,6 +393,7 @@ def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
         events=_events(run, failed_only=failed_only),
         failed_only=failed_only,
         usual=usual_durations([run.workflow_id]).get(run.workflow_id) if is_under_way(run) else None,
+        silent=fleet().missing if run.status in _NEEDS_OTHERS else [],
         redaction=redaction_of(definition, sees_payload=may(actor, Permission.VIEW_PAYLOAD, run)),
         now=clock.now(),
     )
@@ -390,13 +402,6 @@ def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
 def declared_steps(run: Run) -> dict[str, Any]:
     """Return the definition of the run's version, as it was when the run was made."""
     definition: dict[str, Any] = WorkflowVersion.objects.get(workflow=run.workflow_id, number=run.version).definition
-    return definition
-
-
-def latest_definition(workflow: Workflow) -> Json:
-    """Return the definition of the workflow's latest version."""
-    versions = WorkflowVersion.objects.filter(workflow=workflow, number=workflow.latest_version)
-    definition: Json = versions.get().definition
     return definition
 
 

@@ -21,8 +21,8 @@ from portal.core.permissions import Permission
 from portal.core.web import requires
 from workflows.forms import StartForm
 from workflows.models import Workflow
-from workflows.queries.access import access_workflow
-from workflows.queries.run_page import latest_definition
+from workflows.queries.catalogue import definition_of
+from workflows.queries.workflow_page import access_workflow
 from workflows.schema_form import SchemaForm
 from workflows.services import StartedRun, start_run
 
@@ -35,7 +35,7 @@ def workflow_start(request: HttpRequest, slug: str) -> HttpResponse:
     """GET shows the form; POST starts a run and goes to it. A wrong input comes back with what was typed."""
     actor = actor_of(request)
     workflow = access_workflow(actor, slug, permission=Permission.START_RUN)
-    definition = latest_definition(workflow)
+    definition = definition_of(workflow)
     values = _input_form(definition, request)
     form = StartForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and values.is_valid() & form.is_valid():
