@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import pytest
 from django.contrib.auth.models import Group
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from portal.core.models import AuditEntry
 from tests.browser.conftest import SignIn
+from tests.browser.watch import axe_violations, sideways_scroll
 from tests.engine import drive, flows
 from tests.engine.flows import Note, order_flow
 from tests.personas import Personas
@@ -166,3 +168,23 @@ def test_keys_walk_through_the_steps_and_switch_the_view(sign_in: SignIn, failed
     expect(page.get_by_role("region", name="Steps as a table")).to_be_visible()
     page.keyboard.press("v")
     expect(page.get_by_role("group", name="Timeline of")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_dialogs_and_views_are_accessible_and_fit(
+    sign_in: SignIn, failed: Run, scheme: Literal["light", "dark"]
+) -> None:
+    page = sign_in("operator")
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    found = []
+    for button in ("Resume…", "Roll back…", "Skip this step…", "Cancel…"):
+        open_dialog(page, failed, button)
+        found += [f"{button} {violation}" for violation in axe_violations(page)]
+    places = ("?view=list", "?step=prepare&failed=1", "rollback/", "skip/?step=reserve")
+    for address in (*(f"/runs/{failed.pk}/{place}" for place in places), "/runs/?state=failed&since=yesterday"):
+        page.goto(address)
+        found += [f"{address} {violation}" for violation in axe_violations(page)]
+        page.set_viewport_size({"width": 320, "height": 700})
+        found += [f"{address} sticks out: {element}" for element in sideways_scroll(page)]
+        page.set_viewport_size({"width": 1440, "height": 900})
+    assert found == []
