@@ -10,10 +10,11 @@ from django.urls import reverse
 
 from portal.core.access import may, within_reach
 from portal.core.actor import Actor
+from portal.core.moments import absolute_words
 from portal.core.permissions import Permission
 from portal.web.shell import Shell
 from workflows.models import Run, Workflow
-from workflows.presentation import State, run_state
+from workflows.presentation import State, run_state, short_id
 
 RUN_LIMIT = 8
 WORKFLOW_LIMIT = 6
@@ -56,14 +57,19 @@ def _runs(actor: Actor, words: str) -> list[Hit]:
     ]
     return [
         Hit(
-            title=str(run.id),
+            title=f"{run.workflow.title} {short_id(run.id)}",
             url=reverse("run-detail", args=[run.id]),
             icon="activity",
-            detail=" · ".join(part for part in (run.workflow.title, run.customer_key) if part),
+            detail=_run_words(run),
             state=run_state(run),
         )
         for run in found
     ]
+
+
+def _run_words(run: Run) -> str:
+    amount = f"{run.amount:,.2f} {run.currency}" if run.amount is not None else ""
+    return " · ".join(part for part in (run.customer_key, amount, absolute_words(run.created_at)) if part)
 
 
 def _names(words: str) -> Q:
