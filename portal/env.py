@@ -14,8 +14,6 @@ from django.core.exceptions import ImproperlyConfigured
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-STATE_DIR = Path(__file__).resolve().parent.parent / ".evenkeel"
-
 
 class Environment(BaseSettings):
     """What the portal reads from its environment."""

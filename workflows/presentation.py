@@ -120,8 +120,3 @@ def step_state(status: StepStatus, run_status: RunStatus) -> State:
         if run_status in _STOPPED:
             return _NOT_REACHED
     return STEP_STATES[status]
-
-
-def statuses_shown_as(name: StateName) -> list[RunStatus]:
-    """Return the run statuses that are shown in one state of the vocabulary."""
-    return [status for status, state in RUN_STATES.items() if state.name == name]

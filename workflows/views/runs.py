@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
@@ -18,7 +17,6 @@ from portal.core.web import requires
 from workflows.export import EXPORT_LIMIT, runs_as_csv
 from workflows.filters import RunFilter
 from workflows.forms import OWN_KEY
-from workflows.models import Run
 from workflows.queries import access_run
 from workflows.queries.run_page import run_page, version_token
 from workflows.queries.runs import RunList, run_list, visible_runs
@@ -95,11 +93,6 @@ def run_export(request: HttpRequest) -> HttpResponse:
     name = f"runs-{timezone.localtime():%Y-%m-%d-%H%M}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
-
-
-def run_url(run: Run | UUID) -> str:
-    """Return the address of a run's page."""
-    return reverse("run-detail", args=[run.pk if isinstance(run, Run) else run])
 
 
 def _count_words(runs: RunList) -> str:
