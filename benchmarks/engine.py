@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +54,23 @@ def main() -> None:
 
 
 def summary(report: dict[str, Any]) -> dict[str, Any]:
-    """Return how the engine compares with the others of the same run."""
-    engine = report.get("engine", {}).get("ten-external")
+    """Return how many times the others' steps per second the engine makes, by its variants."""
     others = {
-        name: report[name] for name in ("floor", "celery", "dbos") if "steps_per_second" in report.get(name, {})
+        name: report[name]["steps_per_second"] for name in ("floor", "celery", "dbos") if _is_measured(report, name)
     }
-    if not engine or not others:
-        return {}
     return {
-        "engine_steps_per_second_to": {
-            name: round(engine["steps_per_second"] / other["steps_per_second"], 2) for name, other in others.items()
+        "steps_per_second_compared": {
+            f"{processes} {variant}": {
+                name: round(measured[variant]["steps_per_second"] / other, 2) for name, other in others.items()
+            }
+            for processes, measured in report.get("engine", {}).items()
+            for variant in VARIANTS
         }
     }
+
+
+def _is_measured(report: dict[str, Any], name: str) -> bool:
+    return "steps_per_second" in report.get(name, {})
 
 
 # --- the others ------------------------------------------------------------------------------------------
@@ -122,27 +128,35 @@ def celery(found: Machine, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def engine(found: Machine, options: argparse.Namespace) -> dict[str, Any]:
-    """Runs through the engine as it is deployed: start, dispatch, workers, dispatcher."""
+    """Runs through the engine as it is deployed: start, dispatch, workers, dispatcher.
+
+    Once with as many pool processes as the others have processes, and once with one for each run in flight, as the
+    others have a thread for each.
+    """
     found.manage("migrate", "--verbosity", "0")
     found.manage("register_workflows")
     start = engine_starter(found)
-    commands = (worker_command(options.workers), DISPATCHER)
+    return {
+        f"{processes}_processes": _engine(found, options, start, processes)
+        for processes in sorted({options.workers, options.in_flight})
+    }
+
+
+def _engine(
+    found: Machine, options: argparse.Namespace, start: Callable[[str, int], None], processes: int
+) -> dict[str, Any]:
+    commands = (worker_command(processes), DISPATCHER)
     with listening(found, "engine") as listener, found.running(*commands, **told(listener)):
         result: dict[str, Any] = {}
         for variant in VARIANTS:
-            keep_in_flight(lambda number, name=variant: start(name, number), listener, runs=50, in_flight=4)
+            begin = partial(start, variant)
+            keep_in_flight(begin, listener, runs=50, in_flight=4)
             before = read_meters(found)
-            keep_in_flight(
-                lambda number, name=variant: start(name, number),
-                listener,
-                runs=options.runs,
-                in_flight=options.in_flight,
-            )
+            keep_in_flight(begin, listener, runs=options.runs, in_flight=options.in_flight)
             after = read_meters(found)
             result[variant] = _settled(found, before, after, options.runs)
-        result["start_to_first_step"] = {
-            "idle": meters.latency([_first_step(start, listener, number) for number in range(100)])
-        }
+        waits = [_first_step(start, listener, number) for number in range(100)]
+        result["start_to_first_step_idle"] = meters.latency(waits)
     return result
 
 

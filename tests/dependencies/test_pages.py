@@ -68,6 +68,13 @@ def test_the_page_tells_the_whole_story(personas: Personas) -> None:
     assert "Stop all calls" in page
 
 
+def test_a_closed_breaker_offers_no_closing(personas: Personas) -> None:
+    make_dependency(NAME)
+    page = personas.client("operator").get(f"/dependencies/{NAME}/").content.decode()
+    assert "Stop all calls" in page
+    assert "Close the breaker" not in page
+
+
 def test_who_may_only_look_gets_no_buttons(personas: Personas) -> None:
     make_dependency(NAME)
     page = personas.client("viewer").get(f"/dependencies/{NAME}/").content.decode()
