@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, cast
@@ -159,14 +158,12 @@ class PreferencesForm(forms.Form):
 
     theme = forms.ChoiceField(label="Theme", choices=User.Theme.choices)
     density = forms.ChoiceField(label="Density of tables", choices=User.Density.choices)
-    time_zone = forms.ChoiceField(
-        label="Time zone", help_text="Times are shown in this zone; the tooltip always has UTC as well."
+    time_zone = forms.CharField(
+        label="Time zone",
+        help_text="Type a city. Times are shown in this zone; the tooltip always has UTC as well.",
+        widget=forms.TextInput(attrs={"list": "time-zones", "autocomplete": "off"}),
     )
     single_key_shortcuts = forms.BooleanField(label="Single-key shortcuts", required=False)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        offer(self, "time_zone", [(z, z.replace("_", " ")) for z in sorted(zoneinfo.available_timezones())])
 
 
 class ExplainForm(forms.Form):

@@ -61,7 +61,8 @@ class World:
 
 
 @pytest.fixture
-def world(personas: Personas) -> World:
+def world(personas: Personas, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr("portal.demo.services.experiments.CATCH_SECONDS", 0.0)  # there is no worker to catch
     other = make_workflow(slug="conveyancing", team=make_team("legal"))
     dependency = Dependency.objects.first() or make_dependency("payments-gateway")
     run = make_run(make_workflow(team=personas.team), status=RunStatus.FAILED)

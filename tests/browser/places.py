@@ -8,7 +8,7 @@ from typing import Any
 
 from django.urls import reverse
 
-from portal.core.models import AuditEntry
+from portal.core.models import AuditEntry, User
 from workflows.models import Dependency, Run, Workflow
 
 PLAIN = {
@@ -66,6 +66,11 @@ def places() -> Iterator[Place]:
         )
     yield from _objects("dependency", troubled, "dependency-detail", lambda dependency: dependency.name)
     yield from _objects("audit-entry", entries, "audit-entry", lambda entry: entry.id)
+    people = User.objects.filter(username="team_operator")
+    yield from _objects("access-person", people, "access-person", lambda user: user.username)
+    for workflow in workflows[:1]:
+        question = f"person=viewer&right=retry_step&on=workflow:{workflow.pk}"
+        yield Place("access-explained", f"{reverse('access')}?{question}")
     yield Place("login", reverse("login"), persona="")
     yield Place("error-404", "/nowhere/")
     yield Place("error-403", reverse("audit-list"), persona="viewer")

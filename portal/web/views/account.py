@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from typing import cast
 from uuid import UUID
 
@@ -13,13 +14,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.core.actor import actor_of
+from portal.core.errors import InvalidInput
 from portal.core.htmx import go_to
 from portal.core.models import ApiToken, User
 from portal.core.permissions import Permission
 from portal.core.services.preferences import change_preferences
 from portal.core.services.tokens import NewToken, create_token, revoke_token
 from portal.core.web import requires
-from portal.web.access_forms import PreferencesForm, TokenForm
+from portal.web.access_forms import PreferencesForm, TokenForm, add_problems
 
 require_form = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -62,7 +64,12 @@ def preferences(request: HttpRequest) -> HttpResponse:
     names = ("theme", "density", "time_zone", "single_key_shortcuts")
     form = PreferencesForm(request.POST or None, initial={name: getattr(user, name) for name in names})
     if form.is_bound and form.is_valid():
-        change_preferences(user, **form.cleaned_data)
-        messages.success(request, "Your preferences are saved.")
-        return go_to(request, reverse("preferences"))
-    return render(request, "access/preferences.html", {"form": form}, status=422 if form.errors else 200)
+        try:
+            change_preferences(user, **form.cleaned_data)
+        except InvalidInput as exc:
+            add_problems(form, exc)
+        else:
+            messages.success(request, "Your preferences are saved.")
+            return go_to(request, reverse("preferences"))
+    context = {"form": form, "zones": sorted(zoneinfo.available_timezones())}
+    return render(request, "access/preferences.html", context, status=422 if form.errors else 200)
