@@ -23,6 +23,7 @@ from workflows.models import Run, RunEvent, StepRun, WorkflowVersion
 from workflows.outcome import Facts, Outcome, outcome
 from workflows.presentation import State, run_state, step_state
 from workflows.queries.catalogue import definition_of
+from workflows.queries.fleet import fleet
 from workflows.services import AvailableCommand, available_commands
 
 LIMIT = 5
@@ -188,17 +189,20 @@ def _stories(actor: Actor, runs: Sequence[Run]) -> tuple[Story, ...]:
         RunEvent.objects.filter(run__in=runs).order_by("run_id", "kind", "-number").distinct("run_id", "kind")
     ):
         last[event.run_id][event.kind] = event
-    return tuple(_story(actor, run, steps[run.pk], last[run.pk]) for run in runs)
+    silent = fleet().missing
+    return tuple(_story(actor, run, steps[run.pk], last[run.pk], silent) for run in runs)
 
 
-def _story(actor: Actor, run: Run, steps: Mapping[str, StepRun], last: Mapping[str, RunEvent]) -> Story:
+def _story(
+    actor: Actor, run: Run, steps: Mapping[str, StepRun], last: Mapping[str, RunEvent], silent: Sequence[str]
+) -> Story:
     definition = definition_of(run)
     undecided = any(row.status == StepStatus.UNCERTAIN for row in steps.values())
     is_in_trouble = run.status in (RunStatus.WAITING, RunStatus.FAILED, RunStatus.ROLLBACK_FAILED)
     return Story(
         run=run,
         state=run_state(run),
-        outcome=outcome(Facts(run, definition, steps, last, None, clock.now())),
+        outcome=outcome(Facts(run, definition, steps, last, None, silent, clock.now())),
         told=customer_words(run, is_undecided=undecided),
         chapters=tuple(_chapter(step, steps.get(step["name"]), run) for step in definition["steps"]),
         offers=tuple(_offers(available_commands(actor, run, steps.values()), run)),
