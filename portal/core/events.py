@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 
@@ -16,56 +15,6 @@ from django.db import transaction
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that has happened and is committed."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunEnded(Event):
-    """A run has come to an end."""
-
-    run_id: UUID
-    workflow: str
-    correlation_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunSucceeded(RunEnded):
-    """A run did all that it should."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunDegraded(RunEnded):
-    """A run got through, but with a fallback or without an optional step."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunFailed(RunEnded):
-    """A run stopped at a step that did not succeed."""
-
-    step: str
-    error_type: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunRolledBack(RunEnded):
-    """What a run had done has been undone."""
-
-
-@dataclass(frozen=True, slots=True)
-class RollbackFailed(RunEnded):
-    """A compensation did not succeed: a person is needed."""
-
-    step: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class StepBecameUncertain(Event):
-    """Nobody knows whether a step happened: a person decides."""
-
-    run_id: UUID
-    workflow: str
-    step: str
 
 
 @dataclass(frozen=True, slots=True)
