@@ -2,6 +2,7 @@
 #
 #   PORT=8000     port of the web server          VENV=.venv     the Python environment
 #   LISTEN=...    address, default 127.0.0.1      PYTHON=...     the Python to make it with
+#   ARGS=--fresh  throw the demo's data away      (more: manage.py up --help)
 
 VENV ?= .venv
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
@@ -28,7 +29,7 @@ help:
 	@echo 'make clean        remove what was built; data in .evenkeel/ stays'
 
 run: $(run_stamp)
-	@$(bin)/python manage.py up --demo
+	@$(bin)/python manage.py up --demo $(ARGS)
 
 test: $(dev_stamp)
 	@$(bin)/python .ci/test.py

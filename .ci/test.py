@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -46,17 +47,29 @@ class Outcome:
 
 
 def run(tier: str) -> Outcome:
-    """Run one tier to its end, or kill it when it takes far too long."""
+    """Run one tier to its end, or stop it when it takes far too long."""
     report = RESULTS / f"{tier}.xml"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *TIERS[tier]]
     began = time.monotonic()
+    process = subprocess.Popen(command, cwd=ROOT)  # noqa: S603
     try:
-        code = subprocess.run(command, cwd=ROOT, timeout=TIER_SECONDS[tier], check=False).returncode  # noqa: S603
+        code = process.wait(TIER_SECONDS[tier])
     except subprocess.TimeoutExpired:
-        print(f"\nThe {tier} tests took longer than {TIER_SECONDS[tier]} s and were killed.")  # noqa: T201
+        print(f"\nThe {tier} tests take longer than {TIER_SECONDS[tier]} s and are stopped.", flush=True)  # noqa: T201
         code = 124
+        stop(process)
     return read(report, Outcome(time.monotonic() - began, code))
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Let pytest say how far it came, and end it."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def read(report: Path, outcome: Outcome) -> Outcome:

@@ -67,7 +67,8 @@ def sandbox_program(environment: Mapping[str, str], state: Path) -> Program:
     port = environment["SANDBOX_URL"].rpartition(":")[2]
     store = state / "sandbox.sqlite3"
     command = (*MODULE, "portal.demo.sandbox", "--port", port, "--store", store, "--lifelike")
-    return Program("sandbox", command, environment, ROOT)
+    # Steps on their way out still call it, so it is stopped with the servers.
+    return Program("sandbox", command, environment, ROOT, phase=0)
 
 
 def portal_programs(choices: Choices, environment: Mapping[str, str]) -> Iterable[Program]:

@@ -88,7 +88,8 @@ class Supervisor:
         self._selector.register(woken, selectors.EVENT_READ, (wake, woken))
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         for number in STOP_SIGNALS:
-            signal.signal(number, self._note_stop_signal)
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                signal.signal(number, self._note_stop_signal)
 
     def start(self, program: Program) -> Child:
         """Start a program now and keep it running."""
@@ -173,15 +174,20 @@ class Supervisor:
         program = child.program
         program.prepare()
         reading, writing = os.pipe()
-        child.process = spawn(
-            program.command,
-            environment=program.environment,
-            output=writing,
-            account=program.account,
-            folder=program.folder,
-            death_signal=program.death_signal,
-        )
-        os.close(writing)
+        try:
+            child.process = spawn(
+                program.command,
+                environment=program.environment,
+                output=writing,
+                account=program.account,
+                folder=program.folder,
+                death_signal=program.death_signal,
+            )
+        except OSError as exc:
+            os.close(reading)
+            raise StackError(f"{program.name} cannot be started: {exc}") from exc
+        finally:
+            os.close(writing)
         os.set_blocking(reading, False)
         self._selector.register(reading, selectors.EVENT_READ, child)
         child.started = time.monotonic()
@@ -217,7 +223,8 @@ class Supervisor:
             self.console.line(child.program.name, text, quiet=child.program.quiet)
 
     def _at_most(self, seconds: float) -> float:
-        due = [child.start_at - time.monotonic() for child in self.children if not child.process]
+        waiting = [] if self._stopping else [child for child in self.children if not child.process]
+        due = [child.start_at - time.monotonic() for child in waiting]
         return max(0.0, min([seconds, *due]))
 
     def _tell(self) -> None:

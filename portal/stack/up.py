@@ -60,10 +60,17 @@ def _choices(arguments: Sequence[str]) -> Choices:
     parser.add_argument("--demo", action="store_true", help="with example workflows, history and live traffic")
     parser.add_argument("--fresh", action="store_true", help="throw away the data of earlier runs first")
     parser.add_argument("--host", default=os.environ.get("LISTEN", "127.0.0.1"), help="address to listen on")
-    parser.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"), help="port of the web server")
+    parser.add_argument("--port", type=_port, default=os.environ.get("PORT", "8000"), help="port of the web server")
     parser.add_argument("--workers", type=int, default=2, help="number of worker processes")
     parser.add_argument("--concurrency", type=int, default=2, help="runs that each worker advances at a time")
     return Choices(**vars(parser.parse_args(arguments)))
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise argparse.ArgumentTypeError(f"{number} is not a port; choose one from 1 to 65535")
+    return number
 
 
 def _run(choices: Choices, place: Place, console: Console) -> None:
@@ -146,12 +153,18 @@ def _announce(choices: Choices, supervisor: Supervisor, began: float) -> None:
     supervisor.console.plain("\n".join(["", *lines, ""]))
 
 
+def _allowed_host() -> str:
+    """Return a name that the portal answers to."""
+    first = given_value("ALLOWED_HOSTS").partition(",")[0].strip().lstrip(".")
+    return first if first not in {"", "*"} else "localhost"
+
+
 def _not_ready(choices: Choices) -> list[str]:
     """Return what the portal's /readyz misses; empty when it is ready."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(choices.host, choices.host)  # noqa: S104
     connection = http.client.HTTPConnection(host, choices.port, timeout=5)
     try:
-        connection.request("GET", "/readyz", headers={"Host": "localhost"})
+        connection.request("GET", "/readyz", headers={"Host": _allowed_host()})
         response = connection.getresponse()
         if response.status == http.HTTPStatus.OK:
             return []
