@@ -18,7 +18,7 @@ from portal.core.durations import duration_words
 from workflows.engine.state import RunStatus, WaitingReason
 from workflows.models import Dependency, Workflow
 from workflows.presentation import State, StateName
-from workflows.queries.catalogue import definition_of, is_blocked
+from workflows.queries.catalogue import definition_of, is_blocked, step_title
 from workflows.queries.concerns import RECENT, RunGroup
 from workflows.queries.fleet import Fleet
 
@@ -357,9 +357,7 @@ def _workflow(scene: Scene, groups: Sequence[RunGroup]) -> Workflow:
 
 
 def _step_title(scene: Scene, groups: Sequence[RunGroup]) -> str:
-    name = groups[0].step
-    steps = definition_of(_workflow(scene, groups))["steps"]
-    return next((step["title"] for step in steps if step["name"] == name), name or "the start")
+    return step_title(_workflow(scene, groups), groups[0].step) or "the start"
 
 
 def _slug(scene: Scene, groups: Sequence[RunGroup]) -> str:

@@ -10,10 +10,12 @@ from portal.core.actor import Actor
 from portal.core.permissions import Permission
 from portal.web.changes import Change, recent_changes
 from portal.web.concerns import Concern, Scene, called_by, ranked_concerns
+from workflows.dependencies.breaker import State as BreakerState
+from workflows.dependencies.queries import SHOWN
 from workflows.models import Dependency, Workflow
 from workflows.presentation import State, StateName
 from workflows.queries.activity import last_day
-from workflows.queries.catalogue import WorkflowRow, visible_workflows, workflow_rows
+from workflows.queries.catalogue import WorkflowRow, step_title, visible_workflows, workflow_rows
 from workflows.queries.concerns import Fingerprint, failure_fingerprints, run_groups
 from workflows.queries.fleet import Fleet, fleet
 
@@ -33,13 +35,23 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A fingerprint with the titles that people know its step and workflow by."""
+
+    found: Fingerprint
+    step: str
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """What the page shows."""
 
     verdict: Verdict
     concerns: list[Concern]
     rows: list[WorkflowRow]
-    fingerprints: list[Fingerprint]
+    dependencies: list[tuple[Dependency, State]]
+    failures: list[Failure]
     changes: list[Change]
     fleet: Fleet
 
@@ -50,15 +62,16 @@ def overview(actor: Actor) -> Overview:
     within = within_reach(actor, Permission.VIEW_RUN)
     groups, alive = run_groups(within), fleet()
     rows = workflow_rows(workflows, groups, last_day(within), {}, alive)
-    dependencies = _dependencies(workflows)
-    concerns = ranked_concerns(Scene(groups, {w.pk: w for w in workflows}, dependencies, alive))
+    dependencies, by_id = _dependencies(workflows), {w.pk: w for w in workflows}
+    concerns = ranked_concerns(Scene(groups, by_id, dependencies, alive))
     fingerprints = failure_fingerprints(within_reach(actor, Permission.VIEW_RUN, workflow="run__workflow"))
     changes = recent_changes(actor, workflows)
     return Overview(
         verdict=verdict(rows, concerns, alive, _calm_since(fingerprints, changes)),
         concerns=concerns,
         rows=rows,
-        fingerprints=fingerprints,
+        dependencies=[(d, SHOWN[BreakerState(d.state)]) for d in dependencies],
+        failures=[_failure(found, by_id.get(found.workflow_id)) for found in fingerprints],
         changes=changes,
         fleet=alive,
     )
@@ -87,6 +100,12 @@ def verdict(rows: list[WorkflowRow], concerns: list[Concern], alive: Fleet, calm
     return Verdict(State(StateName.OK, "All clear"), "" if calm_since else "nothing failed for 24 hours", calm_since)
 
 
+def _failure(found: Fingerprint, workflow: Workflow | None) -> Failure:
+    if workflow is None:
+        return Failure(found, found.step, found.slug)
+    return Failure(found, step_title(workflow, found.step), workflow.title)
+
+
 def _of(count: int, rows: list[WorkflowRow]) -> str:
     return f"{count} of {len(rows)} {'workflow' if len(rows) == 1 else 'workflows'}"
 
@@ -98,7 +117,8 @@ def _mid_sentence(title: str) -> str:
 
 def _dependencies(workflows: list[Workflow]) -> list[Dependency]:
     names = {name for workflow in workflows for name in called_by(workflow)}
-    return list(Dependency.objects.filter(name__in=names))
+    found = Dependency.objects.filter(name__in=names)
+    return sorted(found, key=lambda d: (list(SHOWN).index(BreakerState(d.state)), d.name))
 
 
 def _calm_since(fingerprints: list[Fingerprint], changes: list[Change]) -> datetime | None:

@@ -150,7 +150,7 @@ def test_only_what_is_within_reach_is_told(personas: Personas, settle: Workflow)
     make_run(foreign, status=RunStatus.FAILED, at="send_payout")
     found = seen_by(personas, "team_operator")
     assert [row.workflow.slug for row in found.rows] == ["settle-invoice"]
-    assert (found.concerns, found.fingerprints) == ([], [])
+    assert (found.concerns, found.failures) == ([], [])
     assert seen_by(personas, "outsider").verdict.words == "Nothing to watch yet"
 
 

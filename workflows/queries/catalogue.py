@@ -100,6 +100,11 @@ def definition_of(described: Workflow | Run) -> Mapping[str, Any]:
     return getattr(described, "definition", None) or empty
 
 
+def step_title(described: Workflow | Run, name: str) -> str:
+    """Return what people call a step; its name where it is no longer in the definition, "" for none."""
+    return next((step["title"] for step in definition_of(described)["steps"] if step["name"] == name), name)
+
+
 def seen_at(workflow: Workflow) -> datetime | None:
     """Return when the latest version of a workflow (of ``visible_workflows``) was seen for the first time."""
     return getattr(workflow, "version_seen_at", None)
