@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg.rows import TupleRow
 
 
@@ -16,9 +16,10 @@ def run_sql(sql: str, parameters: dict[str, Any]) -> list[TupleRow]:
 
     :raises django.db.Error: as the ORM would.
     """
-    raw = connection.connection
-    if raw is not None and raw.closed and not connection.in_atomic_block:
-        connection.close()
-    connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+    own = connections[DEFAULT_DB_ALIAS]  # looked up once: the proxy ``django.db.connection`` does so at each use
+    if own.connection is None or own.connection.closed:
+        if own.connection is not None and not own.in_atomic_block:
+            own.close()
+        own.ensure_connection()
+    with own.wrap_database_errors, psycopg.Cursor(own.connection) as cursor:
         return cursor.execute(sql, parameters, prepare=True).fetchall()
