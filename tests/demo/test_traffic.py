@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
 import time_machine
 from django.db import OperationalError, connection
 
+from portal.core.clock import now
 from portal.demo.history.rhythm import intensity
 from portal.demo.models import PastRecord
 from portal.demo.sandbox.client import RunningSandbox
 from portal.demo.services import traffic
 from portal.demo.services.history import write_history
 from portal.demo.services.traffic import PLENTY_SECONDS, Traffic
-from workflows.models import Run
+from workflows.models import Run, StepRun
 from workflows.services import register_workflows
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +54,22 @@ def test_nights_are_quieter_than_office_hours() -> None:
                 pauses[moment] += source.turn()
                 clock.shift(1)
     assert pauses[BUSY] * 3 < pauses[NIGHT]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "reached", "status"),
+    [(29, "charge", "failed"), (31, "charge", "rolling_back"), (31, "", "cancelled")],
+)
+def test_a_failed_run_that_nobody_looks_after_is_cleared_away(minutes: int, reached: str, status: str) -> None:
+    source = some_traffic()
+    source.turn()
+    run = Run.objects.get(workflow__slug="settle-invoice")
+    if reached:
+        StepRun.objects.create(run=run, step=reached, position=1, status="failed", attempts=1)
+    Run.objects.filter(pk=run.pk).update(status="failed", ended_at=now() - timedelta(minutes=minutes))
+    source.turn()
+    run.refresh_from_db()
+    assert run.status == status
 
 
 def test_a_full_database_is_fed_slowly(monkeypatch: pytest.MonkeyPatch) -> None:

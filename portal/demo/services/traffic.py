@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from random import Random
 
 from django.db import Error as DatabaseError
@@ -12,13 +13,15 @@ from django.db import connection
 
 from portal.core.actor import Actor
 from portal.core.clock import now
-from portal.core.errors import PortalError
+from portal.core.errors import InvalidTransition, PortalError
 from portal.demo import flows
 from portal.demo.cast import CLOSED_ACCOUNT, DECLINED_CARD, some_invoice, some_share
 from portal.demo.history.rhythm import intensity
 from portal.demo.services.history import tell_the_sandbox_if_it_listens
 from portal.demo.services.places import sandbox_url
+from workflows.engine.state import RunStatus
 from workflows.models import Run
+from workflows.services import cancel_run, roll_back_run
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,9 @@ QUIET_SECONDS = 25.0  # and at night
 PLENTY = 40_000
 PLENTY_SECONDS = 60.0
 RETRY_SECONDS = 3.0
+# Some cards are declined. Left alone for a day, those runs would bury what a visitor has broken.
+KEEP_FAILURES = timedelta(minutes=30)
+CLEAR_REASON = "Nobody looked after this demo run for half an hour."
 
 
 class Traffic:
@@ -53,6 +59,7 @@ class Traffic:
     def turn(self) -> float:
         """Start a run and return the seconds to wait before the next."""
         self._tell_the_past()
+        self._clear_an_old_failure()
         if self._rng.random() < 0.12:
             self._start_payout()
         else:
@@ -73,6 +80,19 @@ class Traffic:
         share = some_share(self._rng, now(), account=account)
         key = f"{share.partner_id} {share.month} {now():%Y-%m-%dT%H:%M:%S}"
         flows.partner_payout.start(share, idempotency_key=key, actor=ACTOR)
+
+    def _clear_an_old_failure(self) -> None:
+        """Roll back a run of this traffic that failed long ago, or cancel it if it had done nothing."""
+        old = Run.objects.filter(
+            status=RunStatus.FAILED, started_by=ACTOR.label, is_demo=False, ended_at__lt=now() - KEEP_FAILURES
+        )
+        run = old.order_by("ended_at").first()
+        if run is None:
+            return
+        try:
+            roll_back_run(actor=ACTOR, run_id=run.pk, reason=CLEAR_REASON)
+        except InvalidTransition:
+            cancel_run(actor=ACTOR, run_id=run.pk, reason=CLEAR_REASON)
 
     def _pause(self) -> float:
         if Run.objects.filter(is_demo=False).order_by()[:PLENTY].count() == PLENTY:
