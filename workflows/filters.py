@@ -51,6 +51,12 @@ def stuck(now: datetime) -> Q:
     return late(now) | unattended(now)
 
 
+def waiting_for_dependency(*names: str) -> Q:
+    """Return the filter for runs that wait for one of these services. A rollback waits without a reason."""
+    waiting = Q(status=RunStatus.WAITING, waiting_reason=WaitingReason.DEPENDENCY)
+    return (waiting | Q(status=RunStatus.ROLLING_BACK)) & Q(waiting_on__in=names)
+
+
 def waiting_for_person() -> Q:
     """Return the filter for runs that need a decision: an approval, a setting, an uncertain step, a pause."""
     uncertain = StepRun.objects.filter(run=OuterRef("pk"), status=StepStatus.UNCERTAIN)
@@ -130,9 +136,7 @@ class RunFilter(django_filters.FilterSet):
 
     def filter_dependency(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
         """Narrow to the runs that wait for a dependency."""
-        return runs.filter(
-            status=RunStatus.WAITING, waiting_reason=WaitingReason.DEPENDENCY, waiting_on=value.strip()
-        )
+        return runs.filter(waiting_for_dependency(value.strip()))
 
     def filter_since(self, runs: QuerySet[Run], name: str, value: datetime) -> QuerySet[Run]:
         """Narrow to the runs that ended, or began and did not end, at ``value`` or later."""

@@ -141,7 +141,7 @@ def _blind(scene: Scene) -> Iterator[Concern]:
 
 def _cut_off(scene: Scene) -> Iterator[Concern]:
     for dependency in scene.dependencies:
-        waiting = [g for g in scene.groups if g.reason == WaitingReason.DEPENDENCY and g.waits_on == dependency.name]
+        waiting = [g for g in scene.groups if g.waits_for(dependency.name)]
         is_cut_off = dependency.state in _CUT_OFF
         if not waiting and not is_cut_off:
             continue
@@ -314,6 +314,24 @@ def _paused(scene: Scene) -> Iterator[Concern]:
         )
 
 
+def _set_aside(scene: Scene) -> Iterator[Concern]:
+    def is_paused(g: RunGroup) -> bool:
+        return g.status == RunStatus.PAUSED and not g.is_undecided
+
+    for groups in _gathered(scene, lambda g: g.workflow_id, is_paused):
+        workflow, runs = _workflow(scene, groups), _count(groups)
+        yield _of_runs(
+            scene,
+            groups,
+            state=StateName.PAUSED,
+            urgency=15,
+            title=f"{some_runs(runs)} of {workflow.title} {'is' if runs == 1 else 'are'} paused by hand",
+            cause="Runs that a person paused go on only when a person resumes them.",
+            action=_see(runs),
+            url=runs_url(state=RunStatus.PAUSED.value, workflow=workflow.slug),
+        )
+
+
 _SOURCES: tuple[Callable[[Scene], Iterator[Concern]], ...] = (
     _blind,
     _cut_off,
@@ -324,6 +342,7 @@ _SOURCES: tuple[Callable[[Scene], Iterator[Concern]], ...] = (
     _late,
     _awaiting_approval,
     _paused,
+    _set_aside,
 )
 
 

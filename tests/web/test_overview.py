@@ -66,6 +66,22 @@ def test_open_breaker_is_one_concern_with_cause_money_and_link(personas: Persona
     assert concern.probe_at is not None
 
 
+def test_rollback_that_waits_on_a_service_is_counted_with_it(personas: Personas, settle: Workflow) -> None:
+    open_breaker()
+    make_run(settle, status=RunStatus.WAITING)
+    make_run(settle, status=RunStatus.ROLLING_BACK, waiting_on="payments-gateway")
+    assert titles(seen_by(personas)) == ["2 runs wait on payments-gateway"]
+    html = personas.client("operator").get("/runs/?dependency=payments-gateway").content.decode()
+    assert html.count('<th scope="row">') == 2
+
+
+def test_runs_that_a_person_paused_are_not_forgotten(personas: Personas, settle: Workflow) -> None:
+    make_run(settle, status=RunStatus.PAUSED)
+    found = seen_by(personas)
+    assert titles(found) == ["1 run of Settle an invoice is paused by hand"]
+    assert found.verdict.words.startswith("Well: no workflow is in trouble; 1 run")
+
+
 def test_failed_runs_are_grouped_by_step_and_error(personas: Personas, settle: Workflow) -> None:
     for number in (4101, 4102):
         message = f"no answer for INV-{number}"

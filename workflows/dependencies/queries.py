@@ -18,7 +18,7 @@ from portal.core.clock import now
 from portal.core.errors import NotFound
 from portal.core.permissions import Permission
 from workflows.dependencies.breaker import FORCED_STATES, SLOT_SECONDS, Policy, State, Window
-from workflows.engine.state import RunStatus, WaitingReason
+from workflows.filters import waiting_for_dependency
 from workflows.models import BreakerEvent, CallWindow, Dependency, Run, WorkflowVersion
 from workflows.presentation import State as Shown
 from workflows.presentation import StateName
@@ -257,12 +257,7 @@ def _callers(actor: Actor) -> Mapping[str, list[Caller]]:
 
 def _waiting(actor: Actor, names: Sequence[str]) -> dict[str, int]:
     counted = (
-        Run.objects.filter(
-            within_reach(actor, Permission.VIEW_RUN),
-            status=RunStatus.WAITING,
-            waiting_reason=WaitingReason.DEPENDENCY,
-            waiting_on__in=names,
-        )
+        Run.objects.filter(within_reach(actor, Permission.VIEW_RUN), waiting_for_dependency(*names))
         .order_by()
         .values_list("waiting_on")
         .annotate(Count("id"))

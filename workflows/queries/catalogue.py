@@ -154,11 +154,11 @@ def signs_of(workflow: Workflow, groups: Iterable[RunGroup], day: Day, *, has_ru
 
 
 def is_blocked(group: RunGroup) -> bool:
-    """Whether the runs wait for something outside of them to be mended."""
-    return group.status == RunStatus.WAITING and group.reason in (
-        WaitingReason.DEPENDENCY,
-        WaitingReason.CONFIGURATION,
-    )
+    """Whether the runs wait for something outside of them to be mended; a rollback that waits at all does."""
+    if group.status == RunStatus.ROLLING_BACK:
+        return bool(group.waits_on)
+    reasons = (WaitingReason.DEPENDENCY, WaitingReason.CONFIGURATION)
+    return group.status == RunStatus.WAITING and group.reason in reasons
 
 
 def _missing_last(value: Any, *, most_first: bool = False) -> tuple[bool, Any]:

@@ -52,6 +52,11 @@ class RunGroup:
     def ended_badly(self) -> bool:
         return self.status in ENDED_BADLY
 
+    def waits_for(self, dependency: str) -> bool:
+        """Whether the runs wait for this service. A rollback waits without a reason."""
+        may_wait = self.reason == WaitingReason.DEPENDENCY or self.status == RunStatus.ROLLING_BACK
+        return may_wait and self.waits_on == dependency
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -80,7 +85,7 @@ def run_groups(within: Q) -> list[RunGroup]:
         Run.objects.filter(within, Q(status__in=_OPEN) | bad & Q(ended_at__gt=now - FAILED_WITHIN))
         .order_by()
         .annotate(
-            on=_where(Q(waiting_reason__in=_NAMED_REASONS), F("waiting_on")),
+            on=_where(Q(waiting_reason__in=_NAMED_REASONS) | Q(status=RunStatus.ROLLING_BACK), F("waiting_on")),
             error_type=_where(bad, _text("type")),
             fingerprint=_where(bad, _without_varying(_text("message"))),
             is_undecided=Exists(undecided),

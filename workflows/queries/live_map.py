@@ -188,7 +188,7 @@ def _state_at_step(group: RunGroup) -> StateName:
         return StateName.DEGRADED
     if group.ended_badly:
         return StateName.FAILED
-    is_moving = group.status in (RunStatus.RUNNING, RunStatus.ROLLING_BACK)
+    is_moving = group.status in (RunStatus.RUNNING, RunStatus.ROLLING_BACK) and not group.waits_on
     return StateName.RUNNING if is_moving else StateName.WAITING
 
 
