@@ -12,6 +12,8 @@ from tests.browser.scenes import SCENES
 from tests.browser.watch import axe_violations, sideways_scroll
 
 NARROW = 320
+# Pages that show nothing from the database look the same in every scene: once is enough.
+ALIKE = {"help", "style", "style-dialog", "login", "error-404", "error-403", "search", "preferences", "access-grant"}
 
 
 def faults_of(page: Page) -> list[str]:
@@ -32,6 +34,8 @@ def test_every_page_is_accessible_and_fits(sign_in: SignIn, page: Page, sandbox:
     SCENES[scene]()
     found: list[str] = []
     for place in places():
+        if scene == "empty" and place.name in ALIKE:
+            continue
         page.context.clear_cookies()
         if place.persona:
             sign_in(place.persona)
