@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -78,7 +79,7 @@ def test_a_problem_names_the_fields_and_the_request(personas: Personas) -> None:
     document = answer.json()
     assert document == {
         "type": "urn:evenkeel:problem:invalid-input",
-        "title": "Unprocessable Entity",
+        "title": HTTPStatus(422).phrase,  # Python 3.13 has another one
         "status": 422,
         "detail": "The input is not valid.",
         "code": "invalid-input",
