@@ -69,6 +69,10 @@ def _visible_workflows(request: HttpRequest) -> QuerySet[Workflow]:
     return Workflow.objects.filter(within_reach(actor_of(request), Permission.VIEW_RUN, workflow=""))
 
 
+def _example(text: str) -> forms.TextInput:
+    return forms.TextInput({"placeholder": text})
+
+
 @extend_schema_field(str)
 class WorkflowChoice(django_filters.ModelMultipleChoiceFilter):
     """Workflows by their slugs."""
@@ -83,7 +87,7 @@ class RunFilter(django_filters.FilterSet):
     q = django_filters.CharFilter(
         label="Find",
         method="filter_q",
-        widget=forms.TextInput({"placeholder": "Run id, key, customer, correlation id"}),
+        widget=_example("Run id, key, customer, correlation id"),
     )
     state = django_filters.MultipleChoiceFilter(
         label="State",
@@ -98,15 +102,19 @@ class RunFilter(django_filters.FilterSet):
         queryset=_visible_workflows,
         widget=forms.CheckboxSelectMultiple,
     )
-    team = django_filters.CharFilter(label="Owner", field_name="workflow__team__slug")
-    step = django_filters.CharFilter(label="Step", field_name="current_step")
+    team = django_filters.CharFilter(
+        label="Owner", field_name="workflow__team__slug", widget=_example("finance-operations")
+    )
+    step = django_filters.CharFilter(label="Step", field_name="current_step", widget=_example("charge"))
     waiting = django_filters.MultipleChoiceFilter(
         label="Waits for",
         method="filter_waiting",
         choices=[(r.value, r.value.capitalize()) for r in WaitingReason if r],
         widget=forms.CheckboxSelectMultiple,
     )
-    dependency = django_filters.CharFilter(label="Dependency", method="filter_dependency")
+    dependency = django_filters.CharFilter(
+        label="Dependency", method="filter_dependency", widget=_example("payments-gateway")
+    )
     customer = django_filters.CharFilter(label="Customer", field_name="customer_key")
     amount_min = django_filters.NumberFilter(label="Amount from", field_name="amount", lookup_expr="gte")
     amount_max = django_filters.NumberFilter(label="Amount to", field_name="amount", lookup_expr="lte")

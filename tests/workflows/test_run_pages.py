@@ -64,6 +64,20 @@ def test_a_filter_that_cannot_be_read_is_told_and_narrows_nothing(operator: Clie
     assert str(run.pk) in html
 
 
+def test_columns_can_be_put_away_and_the_address_remembers(operator: Client) -> None:
+    make_run(status=RunStatus.FAILED)
+    html = operator.get("/runs/?columns=customer&columns=duration").content.decode()
+    assert ">Customer</th>" in html
+    assert ">Amount</th>" not in html
+    assert "1,250.00" not in html
+    assert 'href="/runs/?columns=customer&amp;columns=duration&amp;view=stuck"' in html
+
+
+def test_the_address_holds_only_what_was_chosen(operator: Client) -> None:
+    response = operator.get("/runs/?q=&state=failed&since=&amount_min=10")
+    assert (response.status_code, response.headers["Location"]) == (302, "/runs/?state=failed&amount_min=10")
+
+
 def test_before_the_first_run_the_list_says_how_to_start_one(operator: Client) -> None:
     assert "Start one from a workflow" in operator.get("/runs/").content.decode()
 

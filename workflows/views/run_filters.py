@@ -13,7 +13,16 @@ from workflows.filters import QUICK_VIEWS, RunFilter
 # Of the query string, what is a place in the list and not a filter.
 PLACE = ("before", "after", "upto")
 MAIN = ("q", "workflow", "state", "since", "until")
-_MORE = ("waiting", "dependency", "step", "customer", "team", "amount_min", "amount_max")
+_MORE = ("waiting", "dependency", "step", "customer", "amount_min", "amount_max", "team")
+# Columns that can be put away; a run's name and state always stay.
+COLUMNS: dict[str, str] = {
+    "customer": "Customer",
+    "amount": "Amount",
+    "started": "Started",
+    "ended": "Ended",
+    "duration": "Duration",
+    "usual": "Against usual",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,8 @@ class FilterBar:
     form: forms.Form
     chips: list[Chip]
     views: list[QuickView]
+    columns: list[tuple[str, str, bool]]
+    """Each column's name, its words, and whether it is shown."""
 
     @property
     def main(self) -> list[forms.BoundField]:
@@ -65,10 +76,31 @@ def filter_bar(filters: RunFilter, path: str) -> FilterBar:
     form = filters.form
     form.is_valid()
     current = form.cleaned_data.get("view") or ""
-    views = [QuickView("All", "Every run that you may see", path, not current)] + [
-        QuickView(title, text, f"{path}?view={name}", name == current) for name, (title, text) in QUICK_VIEWS.items()
-    ]
-    return FilterBar(form, list(_chips(form, query, path)), views)
+    kept = QueryDict(mutable=True)
+    kept.setlist("columns", query.getlist("columns"))
+    views = [QuickView("All", "Every run that you may see", _address(path, kept), not current)]
+    for name, (title, text) in QUICK_VIEWS.items():
+        kept["view"] = name
+        views.append(QuickView(title, text, _address(path, kept), name == current))
+    shown = columns_shown(query)
+    columns = [(name, words, name in shown) for name, words in COLUMNS.items()]
+    return FilterBar(form, list(_chips(form, query, path)), views, columns)
+
+
+def columns_shown(query: QueryDict) -> set[str]:
+    """Return the columns to show: those that the address names, or all."""
+    return COLUMNS.keys() & set(query.getlist("columns")) or set(COLUMNS)
+
+
+def tidied(query: QueryDict) -> QueryDict:
+    """Return the query without what says nothing: fields left empty, and a choice of all columns."""
+    copy = QueryDict(mutable=True)
+    for name, values in query.lists():
+        if filled := [value for value in values if value]:
+            copy.setlist(name, filled)
+    if set(copy.getlist("columns")) >= COLUMNS.keys():
+        del copy["columns"]
+    return copy
 
 
 def without_place(query: QueryDict) -> QueryDict:
@@ -87,7 +119,11 @@ def _chips(form: forms.Form, query: QueryDict, path: str) -> Iterator[Chip]:
             rest = without_place(query)
             rest.setlist(name, [other for other in query.getlist(name) if other not in {value, ""}])
             words = _words(field, value)
-            yield Chip(str(field.label), words, f"{path}?{rest.urlencode()}" if rest else path)
+            yield Chip(str(field.label), words, _address(path, rest))
+
+
+def _address(path: str, query: QueryDict) -> str:
+    return f"{path}?{query.urlencode()}" if query.urlencode() else path
 
 
 def _words(field: forms.Field, value: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
@@ -22,13 +22,16 @@ from workflows.queries.run_page import run_page, version_token
 from workflows.queries.runs import RunList, run_list, visible_runs
 from workflows.services import available_commands
 from workflows.views.offers import offers
-from workflows.views.run_filters import filter_bar, without_place
+from workflows.views.run_filters import columns_shown, filter_bar, tidied, without_place
 
 
 @require_safe
 @requires(Permission.VIEW_RUN)
 def run_list_page(request: HttpRequest) -> HttpResponse:
-    """The list of runs; for htmx only its rows. The address holds everything that was chosen."""
+    """The list of runs; for htmx only its rows. The address holds everything that was chosen, and nothing else."""
+    tidy = tidied(request.GET)
+    if tidy != request.GET:
+        return HttpResponseRedirect(f"{request.path}?{tidy.urlencode()}")
     filters = RunFilter(request.GET, queryset=visible_runs(actor_of(request)), request=request)
     bar = filter_bar(filters, request.path)
     pinned = _uuid(request.GET.get("upto"))
@@ -40,6 +43,7 @@ def run_list_page(request: HttpRequest) -> HttpResponse:
     )
     context = {
         "bar": bar,
+        "columns": columns_shown(request.GET),
         "runs": runs,
         "is_first_page": not (request.GET.get("before") or request.GET.get("after")),
         "pin": pinned or (str(runs.rows[0].run.pk) if runs.rows else ""),
