@@ -14,175 +14,27 @@ from django.db.models.fields.json import KT
 from portal.core import clock
 from portal.core.access import may
 from portal.core.actor import Actor
-from portal.core.durations import duration_words
 from portal.core.permissions import Permission
-from workflows import step_words
 from workflows.engine.state import RunStatus, StepStatus
 from workflows.gantt import Bar, Chart, draw
 from workflows.history import TROUBLE, Line, line_of, waiting_since
-from workflows.lanes import ATTEMPT_WORDS, LEGEND, lanes_of
+from workflows.lanes import LEGEND, lanes_of
 from workflows.models import Attempt, Run, RunEvent, StepRun, WorkflowVersion
 from workflows.outcome import Facts, Outcome, outcome, plain
 from workflows.presentation import State, StateName, run_state, short_id, step_state
 from workflows.queries.fleet import fleet
+from workflows.queries.run_parts import Drawer, InputPart, StepView, error_view
 from workflows.queries.runs import Usual, duration_of, is_under_way, usual_durations
 from workflows.redaction import Redaction, redaction_of
 from workflows.under_way import steps_under_way
 
 Json = Mapping[str, Any]
 EVENTS_SHOWN = 200
-ATTEMPTS_SHOWN = 50
 CHANGES_SHOWN = 8
 ATTEMPTS_READ = 1000
 _TROUBLE = frozenset({StepStatus.FAILED, StepStatus.UNCERTAIN, StepStatus.COMPENSATION_FAILED})
 _NEEDS_OTHERS = frozenset({RunStatus.QUEUED, RunStatus.WAITING})
 _NOT_DONE = frozenset({StepStatus.PENDING, StepStatus.WAITING, StepStatus.FAILED})
-
-
-@dataclass(frozen=True, slots=True)
-class StepView:
-    """A declared step with what this run has of it. ``row`` is None for one that was not reached."""
-
-    number: int
-    declared: Json
-    row: StepRun | None
-    status: StepStatus
-    state: State
-    attempts: Sequence[Attempt]
-    since: datetime | None
-
-    @property
-    def name(self) -> str:
-        """The step's name in the code."""
-        return str(self.declared["name"])
-
-    @property
-    def title(self) -> str:
-        """The step's name for people."""
-        return str(self.declared["title"])
-
-    @property
-    def tries(self) -> int:
-        """How often its body was tried, the one under way included."""
-        failed = sum(attempt.kind == Attempt.Kind.RUN for attempt in self.attempts)
-        done = self.status in {StepStatus.SUCCEEDED, StepStatus.COMPENSATED, StepStatus.RUNNING}
-        return failed + done
-
-    @property
-    def took(self) -> timedelta | None:
-        """How long the try took that became the checkpoint."""
-        if self.row is None or self.row.started_at is None or self.row.ended_at is None:
-            return None
-        return self.row.ended_at - self.row.started_at
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it waits for its next try."""
-        return self.status == StepStatus.WAITING
-
-    @property
-    def latest_attempts(self) -> list[tuple[str, Attempt]]:
-        """The attempts with their names, the latest first."""
-        latest = reversed(self.attempts[-ATTEMPTS_SHOWN:])
-        return [(f"{ATTEMPT_WORDS[attempt.kind]} {attempt.number}", attempt) for attempt in latest]
-
-    @property
-    def summary(self) -> str:
-        """State, tries and duration in a few words, for those who cannot see the bars."""
-        parts = [self.state.word]
-        if self.tries > 1:
-            parts.append(f"{self.tries} tries")
-        if self.took is not None:
-            parts.append(f"took {duration_words(self.took)}")
-        return ", ".join([*parts, self.message] if self.message else parts)
-
-    @property
-    def effect_words(self) -> str:
-        """Where the step has its effect."""
-        return step_words.effect_words(self.declared)
-
-    @property
-    def promise(self) -> str:
-        """What is promised when a worker dies in it."""
-        return step_words.promise(self.declared)
-
-    @property
-    def retry_words(self) -> str:
-        """How often it is tried."""
-        return step_words.retry_words(self.declared)
-
-    @property
-    def undo_words(self) -> str:
-        """Whether a rollback undoes it, or has."""
-        return step_words.undo_words(self.declared, is_undone=self.status == StepStatus.COMPENSATED)
-
-    @property
-    def no_output_words(self) -> str:
-        """Why there is no output."""
-        done = {StepStatus.SUCCEEDED, StepStatus.FELL_BACK, StepStatus.COMPENSATED}
-        return "This step returns nothing." if self.status in done else f"None: {self.state.word.lower()}."
-
-    @property
-    def message(self) -> str:
-        """The latest error in one line, "" without one."""
-        return str((self.row.error or {}).get("message", "")) if self.row else ""
-
-
-@dataclass(frozen=True, slots=True)
-class InputPart:
-    """What one edge brings to a step."""
-
-    title: str
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One line of a stack. ``in_app``: of a flow, not of the engine or a library."""
-
-    file: str
-    line: int
-    function: str
-    code: str
-    in_app: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorView:
-    """An error as one viewer may see it."""
-
-    type: str
-    message: str
-    chain: Sequence[Json]
-    context: Json
-    frames: Sequence[Frame]
-    stack_is_hidden: bool
-
-
-def error_view(error: Json, *, sees_payload: bool) -> ErrorView:
-    """Return an error; without the right to see payloads neither its stack nor its context, which quote values."""
-    stack = [Frame(**frame) for frame in error.get("stack", [])]
-    return ErrorView(
-        type=error.get("type", ""),
-        message=error.get("message", "") or error.get("type", ""),
-        chain=error.get("chain", []),
-        context=error.get("context", {}) if sees_payload else {},
-        frames=stack if sees_payload else [],
-        stack_is_hidden=bool(stack) and not sees_payload,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Drawer:
-    """One step in full. ``hides_values``: something it takes or gives is not shown to this viewer."""
-
-    step: StepView
-    inputs: Sequence[InputPart]
-    output: Any
-    error: ErrorView | None
-    hides_values: bool
-    previous: StepView | None
-    next: StepView | None
 
 
 @dataclass(frozen=True)

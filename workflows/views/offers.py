@@ -9,7 +9,8 @@ from django.urls import reverse
 
 from workflows.engine.state import StepStatus
 from workflows.models import Run
-from workflows.queries.run_page import Drawer, RunPage, StepView
+from workflows.queries.run_page import RunPage
+from workflows.queries.run_parts import Drawer, StepView
 from workflows.services import AvailableCommand
 
 _ICONS = {
