@@ -25,6 +25,8 @@ WITHIN = timedelta(days=1)
 # The kinds of act that can explain trouble, or its end. A started run is no change.
 _TOLD = Q(action__regex=r"^(workflows\.(run|step|workflow|version)|demo\.(service|worker))\.")
 _TOLD &= ~Q(action__endswith=".start")
+# While a service stays away its breaker goes to and fro between these: no change.
+_PROBING = Q(new="half_open") | Q(old="half_open", new="open")
 _ACTS = {
     "workflows.run.cancel": "Cancelled run",
     "workflows.run.pause": "Paused run",
@@ -43,7 +45,6 @@ LIMIT = 8
 _BREAKER_STATES = {
     "closed": (StateName.OK, "calls go out again"),
     "open": (StateName.FAILED, "is cut off"),
-    "half_open": (StateName.DEGRADED, "is being probed"),
     "forced_open": (StateName.PAUSED, "was cut off by hand"),
     "forced_closed": (StateName.PAUSED, "is kept connected by hand"),
 }
@@ -69,7 +70,7 @@ def recent_changes(actor: Actor, workflows: Iterable[Workflow]) -> list[Change]:
     workflows, since = list(workflows), clock.now() - WITHIN
     names = {name for workflow in workflows for name in called_by(workflow)}
     rows = (
-        BreakerEvent.objects.filter(at__gt=since, dependency__name__in=names)
+        BreakerEvent.objects.filter(~_PROBING, at__gt=since, dependency__name__in=names)
         .order_by()
         .values_list("at", V("breaker"), "dependency__name", "new", "actor_label", "reason", V(""))
     )

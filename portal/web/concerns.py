@@ -152,7 +152,8 @@ def _cut_off(scene: Scene) -> Iterator[Concern]:
             urgency=75 if waiting else 55,
             title=who if waiting else f"{dependency.name} is cut off; no run waits on it yet",
             cause=_why_cut_off(dependency) if is_cut_off else "The breaker is closed again; the runs go on shortly.",
-            since=dependency.state_since if is_cut_off else min(g.since for g in waiting),
+            # A breaker's state begins anew with each probe; the first run that had to wait knows since when.
+            since=min([g.since for g in waiting] + ([dependency.state_since] if is_cut_off else [])),
             action=_see(runs) if waiting else "See the dependency",
             url=runs_url(dependency=dependency.name) if waiting else dependency_url(dependency.name),
             workflows=scene.touched(waiting) or _callers(scene, dependency.name),

@@ -66,6 +66,20 @@ def test_open_breaker_is_one_concern_with_cause_money_and_link(personas: Persona
     assert concern.probe_at is not None
 
 
+def test_outage_lasts_since_its_first_run_had_to_wait_not_since_the_last_probe(
+    personas: Personas, settle: Workflow
+) -> None:
+    dependency = open_breaker(since=now() - timedelta(seconds=5))
+    first = make_run(settle, status=RunStatus.WAITING, ago=timedelta(minutes=9))
+    for old, new in (("open", "half_open"), ("half_open", "open")):
+        BreakerEvent.objects.create(
+            dependency=dependency, at=now(), old=old, new=new, reason="", actor_label="engine"
+        )
+    found = seen_by(personas)
+    assert found.concerns[0].since == first.current_step_at
+    assert [change.what for change in found.changes] == ["payments-gateway is cut off"]
+
+
 def test_rollback_that_waits_on_a_service_is_counted_with_it(personas: Personas, settle: Workflow) -> None:
     open_breaker()
     make_run(settle, status=RunStatus.WAITING)
