@@ -71,6 +71,9 @@ def places() -> Iterator[Place]:
     for workflow in workflows[:1]:
         question = f"person=viewer&right=retry_step&on=workflow:{workflow.pk}"
         yield Place("access-explained", f"{reverse('access')}?{question}")
+    people = User.objects.filter(username="operator")
+    yield from _objects("person", people, "access-person", lambda user: user.username)
+    yield from _objects("person-off", people, "access-person-off", lambda user: user.username)
     yield Place("login", reverse("login"), persona="")
     yield Place("error-404", "/nowhere/")
     yield Place("error-403", reverse("audit-list"), persona="viewer")
