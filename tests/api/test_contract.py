@@ -30,7 +30,7 @@ from workflows.engine.state import RunStatus
 from workflows.models import Workflow
 from workflows.services import register_workflows
 
-EXAMPLES = 15  # for each operation
+EXAMPLES = 10  # for each operation
 CHECKS: list[Any] = [
     not_a_server_error,
     content_type_conformance,

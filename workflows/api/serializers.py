@@ -211,7 +211,9 @@ class StartSerializer(StrictSerializer):
     """A new run."""
 
     input = serializers.DictField(help_text="Checked against `definition.input.schema` of the workflow.")
-    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=2000)
+    reason = serializers.CharField(
+        required=False, default="", allow_blank=True, max_length=2000, help_text="Goes into the audit trail."
+    )
 
 
 @extend_schema_serializer(examples=[examples.REASON])
