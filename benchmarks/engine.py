@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -216,14 +217,18 @@ def told(listener: Listener) -> dict[str, str]:
 
 
 def keep_in_flight(start: Callable[[int], None], listener: Listener, *, runs: int, in_flight: int) -> None:
-    """Start ``runs`` runs, a new one whenever one has come to its last step, and wait for the last."""
-    started = ended = 0
-    while ended < runs:
-        while started < runs and started - ended < in_flight:
-            start(started)
-            started += 1
-        word, _ = listener.hear()
-        ended += word.startswith("last")
+    """Start ``runs`` runs, a new one whenever one has come to its last step, and wait for the last.
+
+    Starting waits for a commit; a thread for each run in flight keeps one start from waiting for another.
+    """
+    with ThreadPoolExecutor(in_flight) as pool:
+        starts = [pool.submit(start, number) for number in range(min(in_flight, runs))]
+        for _ in range(runs):
+            listener.wait_for("last", 1)
+            if len(starts) < runs:
+                starts.append(pool.submit(start, len(starts)))
+        for each in starts:
+            each.result()
 
 
 def _settled(found: Machine, before: Reading, after: Reading, runs: int) -> dict[str, Any]:
