@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
 from portal.core.web import requires
@@ -17,6 +16,7 @@ from portal.web.views import (
     search,
     settings,
 )
+from portal.web.views.sign_in import SignIn, SignOut
 
 urlpatterns = [
     path("", overview.landing, name="landing"),
@@ -26,8 +26,8 @@ urlpatterns = [
     path("livez", probes.livez, name="livez"),
     path("readyz", probes.readyz, name="readyz"),
     path("metrics", probes.metrics, name="metrics"),
-    path("login/", LoginView.as_view(template_name="web/login.html", redirect_authenticated_user=True), name="login"),
-    path("logout/", requires()(LogoutView.as_view()), name="logout"),
+    path("login/", SignIn.as_view(), name="login"),
+    path("logout/", requires()(SignOut.as_view()), name="logout"),
     path("search/", search.search, name="search"),
     path("help/", guide.help_page, name="help"),
     path("style/", guide.style_page, name="style"),
