@@ -185,7 +185,7 @@ class Guard:
             breaker = store.lock_breaker(cursor, permit.name)
             if breaker is None:
                 return
-            if error:
+            if error and not good:
                 store.remember_error(cursor, breaker, error)
             if breaker.state is State.HALF_OPEN and permit.probe and store.has_probe(cursor, permit.probe):
                 if not good:

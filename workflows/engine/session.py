@@ -19,7 +19,7 @@ from workflows.definition.step import Function
 from workflows.dependencies import guard
 from workflows.engine import crash_points, failure, store
 from workflows.engine.holder import Held, identity
-from workflows.engine.interrupt import StepTimedOut, time_limit
+from workflows.engine.interrupt import LeaseTaken, StepTimedOut, time_limit
 from workflows.engine.plan import AnyStep, Checkpoint, Values
 from workflows.engine.state import Request, RunStatus, StepStatus, WaitingReason
 from workflows.engine.store import AttemptWrite, Claimed, EventWrite, Release, StepWrite, Writes
@@ -175,12 +175,13 @@ class Session:
             error = exc
             raise
         finally:
-            guard.report(
-                permit,
-                ok=not isinstance(error, _NOT_ITS_PART) or isinstance(error, RateLimited),
-                seconds=time.perf_counter() - started,
-                error=None if error is None else failure.brief(failure.describe_error(error)),
-            )
+            if not isinstance(error, LeaseTaken):  # cut off from here: it says nothing about the dependency
+                guard.report(
+                    permit,
+                    ok=not isinstance(error, _NOT_ITS_PART) or isinstance(error, RateLimited),
+                    seconds=time.perf_counter() - started,
+                    error=None if error is None else failure.brief(failure.describe_error(error)),
+                )
 
     def call_unguarded(self, step: AnyStep, function: Function, *, attempt: int, key_suffix: str = "") -> Any:
         """Call a function of the step within the step's time limit."""
