@@ -53,7 +53,6 @@ class Overview:
     dependencies: list[tuple[Dependency, State]]
     failures: list[Failure]
     changes: list[Change]
-    fleet: Fleet
 
 
 def overview(actor: Actor) -> Overview:
@@ -73,7 +72,6 @@ def overview(actor: Actor) -> Overview:
         dependencies=[(d, SHOWN[BreakerState(d.state)]) for d in dependencies],
         failures=[_failure(found, by_id.get(found.workflow_id)) for found in fingerprints],
         changes=changes,
-        fleet=alive,
     )
 
 
