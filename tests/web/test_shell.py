@@ -47,3 +47,11 @@ def test_going_back_never_leaves_this_site(personas: Personas) -> None:
 def test_the_demo_offers_its_people_at_sign_in() -> None:
     page = Client().get("/login/").content.decode()
     assert "Olga Petrenko" in page
+
+
+def test_too_many_wrong_passwords_lock_the_door_for_a_while(roles: None) -> None:
+    client = Client()
+    for _ in range(10):
+        answer = client.post("/login/", {"username": "nobody", "password": "wrong"})
+    assert answer.status_code == 429
+    assert "Locked for a while" in answer.content.decode()
