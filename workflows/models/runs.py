@@ -178,7 +178,10 @@ class Attempt(models.Model):
     class Meta:
         default_permissions = ()
         ordering = ["id"]
-        indexes = [models.Index(fields=["run", "step", "id"], name="attempt_of_step")]
+        indexes = [
+            models.Index(fields=["run", "step", "id"], name="attempt_of_step"),
+            models.Index(fields=["-ended_at"], name="attempt_by_end"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.run_id} {self.step} #{self.number}"
