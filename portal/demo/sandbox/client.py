@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from portal.stack.process import die_with_parent
+
 
 @dataclass(frozen=True, slots=True)
 class Effects:
@@ -111,7 +113,12 @@ def running_sandbox(folder: Path) -> Iterator[RunningSandbox]:
 
 def _start(store: Path, port: int) -> tuple[subprocess.Popen[str], int]:
     command = [sys.executable, "-m", "portal.demo.sandbox", "--port", str(port), "--store", str(store)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own arguments
+    process = subprocess.Popen(  # noqa: S603 - our own arguments
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=die_with_parent(),  # a test session that is killed leaves none behind
+    )
     assert process.stdout is not None  # noqa: S101 - asked for above
     with process.stdout as output:
         line = output.readline()
