@@ -65,7 +65,7 @@ function missed(region, isSignedOut = false) {
   retry.dataset.liveRetry = isSignedOut ? "page" : "";
   bar.append(words, retry);
   region.prepend(bar);
-  say(region);
+  showState();
   announce(`Live updates have stopped: ${state.reason}.`);
 }
 
