@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +55,15 @@ def _interrupt(found: Machine, options: argparse.Namespace, listener: Listener, 
         if elsewhere:
             _move_leases(found)
         killed_at = _kill_workers()
-    with found.running(pool, **told(listener)):
-        again = _wait_until_taken_back(found, held)
-        ended: set[str] = set()
-        while len(ended) < options.runs:
-            word, _ = listener.hear()
-            if word.startswith("last"):
-                ended.add(word)
-        return {
-            "runs_interrupted_in_a_step": len(held),
-            "all_claimed_again_after_seconds": round(again - killed_at, 2),
-            "all_runs_done_after_seconds": round(time.perf_counter() - killed_at, 2),
-            "runs": options.runs,
-        }
+    with found.running(pool):
+        again = _wait_until(found, lambda runs: all(_is_again(runs[run], fence) for run, fence in held.items()))
+        done = _wait_until(found, lambda runs: all(ended for _, ended in runs.values()))
+    return {
+        "runs_interrupted_in_a_step": len(held),
+        "all_claimed_again_after_seconds": round(again - killed_at, 2),
+        "all_runs_done_after_seconds": round(done - killed_at, 2),
+        "runs": options.runs,
+    }
 
 
 def _held(found: Machine) -> dict[str, int]:
@@ -93,15 +90,22 @@ def _move_leases(found: Machine) -> None:
         connection.execute("UPDATE workflows_run SET lease_owner = 'lost-' || lease_owner WHERE lease_owner <> ''")
 
 
-def _wait_until_taken_back(found: Machine, held: dict[str, int]) -> float:
-    """Return when each run was claimed again. Its fencing token grows when it is taken back, and at the claim."""
-    query = "SELECT id::text, fence FROM workflows_run WHERE id = ANY(%s::uuid[])"
+def _is_again(run: tuple[int, bool], fence: int) -> bool:
+    """Tell whether the run was claimed again: its token grows when it is taken back, and at the claim."""
+    now, ended = run
+    return ended or now > fence + 1
+
+
+def _wait_until(found: Machine, enough: Callable[[dict[str, tuple[int, bool]]], bool], seconds: float = 120) -> float:
+    """Return when ``enough`` of all runs (fencing token, whether ended) is true."""
+    query = "SELECT id::text, fence, ended_at IS NOT NULL FROM workflows_run"
+    deadline = time.perf_counter() + seconds
     with psycopg.connect(found.database_url, autocommit=True) as connection:
-        while True:
-            fences = dict(connection.execute(query, [list(held)]).fetchall())
-            if all(fences[run] > fence + 1 for run, fence in held.items()):
+        while time.perf_counter() < deadline:
+            if enough({run: (fence, ended) for run, fence, ended in connection.execute(query).fetchall()}):
                 return time.perf_counter()
             time.sleep(0.02)
+    raise SystemExit(f"The runs were not back within {seconds:g} s.")
 
 
 if __name__ == "__main__":
