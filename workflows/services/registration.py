@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 from django.db import transaction
 
 from portal.core.actor import SYSTEM
@@ -11,7 +13,10 @@ from portal.core.models import Team
 from workflows.definition import registry
 from workflows.definition.describe import describe, digest
 from workflows.dependencies.services import ensure_dependency
+from workflows.engine import store
 from workflows.models import Workflow, WorkflowVersion
+
+_rows: dict[str, Workflow] = {}  # by name, as this process last read them
 
 
 def register_workflows() -> list[Workflow]:
@@ -29,12 +34,22 @@ def register_workflows() -> list[Workflow]:
 
 
 def registered_workflow(definition: registry.Definition) -> Workflow:
-    """Return the workflow's row as it is now, written first if it is new to the tables."""
-    row = Workflow.objects.select_related("team").filter(slug=definition.name).first()
-    if row is None or row.latest_version < definition.version:
-        row = ensure_workflow(definition)
+    """Return the workflow's row with its team, written first if it is new to the tables.
+
+    Each start of a run asks, so the row is read once a process; only what may change is read each time.
+    """
+    state = store.workflow_state(definition.name)
+    known = _rows.get(definition.name)
+    if known and state and state[:2] == (known.pk, known.team_id) and state[2] >= definition.version:
+        row = copy(known)
+        row.latest_version, row.paused_at = state[2], state[3]
+        return row
+    found = Workflow.objects.select_related("team").filter(slug=definition.name).first()
+    if found is None or found.latest_version < definition.version:
+        found = ensure_workflow(definition)
         _ensure_version(definition)
-    return row
+    _rows[definition.name] = found
+    return copy(found)
 
 
 @transaction.atomic

@@ -25,7 +25,7 @@ from workflows.engine.store.holding import (
     release,
     renew,
 )
-from workflows.engine.store.starting import insert_run
+from workflows.engine.store.starting import insert_run, workflow_state
 from workflows.engine.store.writes import AttemptWrite, Claimed, EventWrite, Release, StepWrite, Writes
 
 __all__ = [
@@ -51,4 +51,5 @@ __all__ = [
     "seconds_to_next_wake",
     "take_undelivered",
     "wake_due",
+    "workflow_state",
 ]

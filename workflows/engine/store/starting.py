@@ -35,3 +35,12 @@ def insert_run(values: dict[str, Any]) -> tuple[datetime, datetime, datetime] | 
     """
     rows = run_sql(_INSERT_RUN, values)
     return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
+
+def workflow_state(slug: str) -> tuple[int, int, int, datetime | None] | None:
+    """Return what may have changed of a workflow: (id, team's id, latest version, held since); None if unknown."""
+    rows = run_sql(
+        "SELECT id, team_id, latest_version, paused_at FROM workflows_workflow WHERE slug = %(slug)s::text",
+        {"slug": slug},
+    )
+    return (rows[0][0], rows[0][1], rows[0][2], rows[0][3]) if rows else None
