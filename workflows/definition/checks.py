@@ -25,12 +25,8 @@ def check_new_step(workflow: WorkflowDefinition[Any], function: Callable[..., An
     :raises DefinitionError: for a duplicate name, or options that contradict each other.
     """
     name = function.__name__
-    if name in workflow.steps:
-        first = where(workflow.steps[name].function)
-        problem = f"there is a step of this name already, at {first}"
-    elif name == workflow.input_name:
-        problem = f'the name is taken by the input, which steps call "{workflow.input_name}"'
-    elif not options.idempotent and options.effect is not Effect.EXTERNAL:
+    check_new_name(workflow, name, where(function))
+    if not options.idempotent and options.effect is not Effect.EXTERNAL:
         problem = "idempotent=False only means something with effect=Effect.EXTERNAL"
     elif options.calls and options.effect is not Effect.EXTERNAL:
         problem = f'it calls "{options.calls.name}", so its effect must be Effect.EXTERNAL'
@@ -41,6 +37,22 @@ def check_new_step(workflow: WorkflowDefinition[Any], function: Callable[..., An
     else:
         return
     raise DefinitionError(f"{where(function)}: {workflow.name}.{name}: {problem}.")
+
+
+def check_new_name(workflow: WorkflowDefinition[Any], name: str, declared_at: str) -> None:
+    """Check the name of a new step.
+
+    :raises DefinitionError: if it is no Python name, or taken by another step or the input.
+    """
+    if not name.isidentifier() or name.startswith("_"):
+        problem = f"{name!r} cannot be taken as a parameter; name it like a function"
+    elif name in workflow.steps:
+        problem = f"there is a step of this name already, at {workflow.steps[name].body.declared_at}"
+    elif name == workflow.input_name:
+        problem = f'the name is taken by the input, which steps call "{workflow.input_name}"'
+    else:
+        return
+    raise DefinitionError(f"{declared_at}: {workflow.name}.{name}: {problem}.")
 
 
 def check_step(workflow: WorkflowDefinition[Any], step: Step[..., Any]) -> tuple[str, ...]:
@@ -165,4 +177,4 @@ def in_order(workflow: WorkflowDefinition[Any], edges: Mapping[str, Sequence[str
 
 def _error(function: Function, problem: str) -> DefinitionError:
     end = "" if problem.endswith((".", "?")) else "."
-    return DefinitionError(f"{where(function.call)}: {function.label}: {problem}{end}")
+    return DefinitionError(f"{function.declared_at}: {function.label}: {problem}{end}")

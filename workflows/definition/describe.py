@@ -86,6 +86,7 @@ def _describe_step(workflow: WorkflowDefinition[Any], step: Step[..., Any], posi
         "title": step.title,
         "description": step.description,
         "position": position,
+        "kind": step.kind.value,
         "effect": options.effect.value,
         "idempotent": options.idempotent,
         "calls": options.calls.name if options.calls else None,

@@ -9,8 +9,8 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from pydantic import TypeAdapter
 
-from workflows.definition.signatures import CONTEXT, Signature, read_signature
-from workflows.definition.values import Dependency, Effect, Retry
+from workflows.definition.signatures import CONTEXT, Signature, read_signature, where
+from workflows.definition.values import Dependency, Effect, Retry, StepKind
 from workflows.errors import DefinitionError
 
 P = ParamSpec("P")
@@ -37,9 +37,12 @@ class StepOptions:
 class Function:
     """A function of an author, bound by name: it is called with the values that its signature asks for."""
 
-    def __init__(self, function: Callable[..., Any], label: str, *, annotated: bool = True) -> None:
+    def __init__(
+        self, function: Callable[..., Any], label: str, *, annotated: bool = True, declared_at: str = ""
+    ) -> None:
         self.call = function
         self.label = label
+        self.declared_at = declared_at or where(function)
         self._annotated = annotated
 
     @cached_property
@@ -58,11 +61,13 @@ class Function:
 class Step(Generic[P, R]):
     """A step. Calling it calls the plain function, so that a unit test can."""
 
-    def __init__(self, workflow: str, function: Callable[P, R], options: StepOptions) -> None:
+    kind = StepKind.WORK
+
+    def __init__(self, workflow: str, function: Callable[P, R], options: StepOptions, *, name: str = "") -> None:
         self.workflow = workflow
         self.function = function
         self.options = options
-        self.name = function.__name__
+        self.name = name or function.__name__
         self.title = options.title or self.name.replace("_", " ").capitalize()
         self.description = (function.__doc__ or "").strip()
         self.body = Function(function, f"{workflow}.{self.name}")
@@ -125,3 +130,33 @@ class Step(Generic[P, R]):
     def load(self, value: Any) -> Any:
         """Return the output from plain JSON values."""
         return self.adapter.validate_python(value)
+
+
+class PausingStep(Step[..., R]):
+    """A step at which the run waits for something that is no function of the author: a time, an event, a person.
+
+    ``function`` tells what exactly from the values before it (a key, a date, another workflow's input); its
+    signature makes the edges, as a body's does. The engine's part of each kind is in ``workflows.engine.pauses``.
+    """
+
+    def __init__(
+        self,
+        workflow: str,
+        name: str,
+        kind: StepKind,
+        function: Callable[..., Any],
+        options: StepOptions,
+        *,
+        output_type: Any,
+        declared_at: str,
+    ) -> None:
+        super().__init__(workflow, function, options, name=name)
+        self.kind = kind
+        self.description = ""
+        self.body = Function(function, f"{workflow}.{name}", annotated=False, declared_at=declared_at)
+        self._output_type = output_type
+
+    @property
+    def output_type(self) -> Any:
+        """What the step gives once the wait is over."""
+        return self._output_type

@@ -21,6 +21,16 @@ class Effect(StrEnum):
     EXTERNAL = "external"
 
 
+class StepKind(StrEnum):
+    """What happens at a step: an author's function works, or the run waits for something."""
+
+    WORK = "work"
+    SLEEP = "sleep"
+    WAIT_FOR = "wait_for"
+    APPROVAL = "approval"
+    CHILD = "child"
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """How often and how patiently a step is tried.

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -14,8 +15,8 @@ from pydantic import BaseModel
 
 from workflows.definition import checks, registry
 from workflows.definition.signatures import snake_case
-from workflows.definition.step import Step, StepOptions
-from workflows.definition.values import Dependency, Effect, Impact, Objective, Retry, Setting
+from workflows.definition.step import PausingStep, Step, StepOptions
+from workflows.definition.values import Dependency, Effect, Impact, Objective, Retry, Setting, StepKind
 from workflows.errors import DefinitionError
 
 P = ParamSpec("P")
@@ -119,6 +120,65 @@ class WorkflowDefinition(Generic[I]):
             return step
 
         return decorate
+
+    def sleep(
+        self,
+        name: str,
+        length: timedelta | Callable[..., timedelta | datetime],
+        *,
+        after: Iterable[Step[..., Any]] = (),
+        when: Callable[..., bool] | None = None,
+        title: str = "",
+    ) -> PausingStep[None]:
+        """Add a step that lets time pass. No worker is held meanwhile.
+
+        :param length: how long, or a function of earlier values that returns how long, or until when (with a zone).
+        :param after: the steps behind which it stands; a length that is no function has no other place.
+        :raises DefinitionError: for a name that is taken or no Python name.
+        """
+        function = length if callable(length) else lambda: length
+        return self._add_pausing_step(
+            name, StepKind.SLEEP, function, output_type=type(None), after=after, when=when, title=title
+        )
+
+    def _add_pausing_step(
+        self,
+        name: str,
+        kind: StepKind,
+        function: Callable[..., Any],
+        *,
+        output_type: Any,
+        after: Iterable[Step[..., Any]],
+        when: Callable[..., bool] | None,
+        title: str,
+        optional: bool = False,
+        retry: Retry | None = None,
+    ) -> PausingStep[Any]:
+        """Add a step at which the run waits. Called by the method that an author calls, whose line is told in errors.
+
+        :raises DefinitionError: for a name that is taken or no Python name.
+        """
+        frame = sys._getframe(2)
+        path = Path(frame.f_code.co_filename)
+        declared_at = f"{path.parent.name}/{path.name}:{frame.f_lineno}"
+        checks.check_new_name(self, name, declared_at)
+        options = StepOptions(
+            effect=Effect.PURE,
+            idempotent=True,
+            calls=None,
+            timeout=DEFAULT_TIMEOUT,
+            retry=retry or Retry(attempts=3),
+            after=tuple(after),
+            when=when,
+            optional=optional,
+            fallback=None,
+            title=title,
+        )
+        step: PausingStep[Any] = PausingStep(
+            self.name, name, kind, function, options, output_type=output_type, declared_at=declared_at
+        )
+        self.steps[name] = step
+        return step
 
     @cached_property
     def plan(self) -> Plan:

@@ -18,8 +18,9 @@ from dataclasses import replace
 from typing import Any
 
 from portal.core.errors import LeaseLost
+from workflows.definition.step import PausingStep
 from workflows.definition.values import Effect
-from workflows.engine import crash_points, failure, plan, retry
+from workflows.engine import crash_points, failure, pauses, plan, retry
 from workflows.engine.interrupt import FAILURES, LeaseTaken
 from workflows.engine.plan import AnyStep
 from workflows.engine.session import Session
@@ -56,7 +57,9 @@ class Forward:
             checkpoint.attempts = 0
         if step.condition and not self._condition_holds(step):
             return
-        if self._must_find_out(step):
+        if isinstance(step, PausingStep):
+            self._pause_at(step)
+        elif self._must_find_out(step):
             self._find_out(step)
         elif step.options.effect is Effect.DATABASE:
             self._do_in_transaction(step)
@@ -78,6 +81,25 @@ class Forward:
         session.note_event("step.skipped", step.name, reason="its condition does not hold")
         self._settle(step, StepStatus.SKIPPED, None)
         return False
+
+    def _pause_at(self, step: PausingStep[Any]) -> None:
+        """Ask whether what the step waits for has come; if not, let the run go until then."""
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        try:
+            found = pauses.ask(session, step)
+        except LeaseTaken:
+            raise
+        except FAILURES as error:
+            self._failed(step, error, 0.0)
+            return
+        if isinstance(found, pauses.Settled):
+            session.note_event("step.succeeded", step.name, **found.told)
+            self._settle(step, found.status, found.output, checkpoint.waited)
+            return
+        if checkpoint.status is not StepStatus.WAITING:
+            session.note_event("step.waiting", step.name, reason=found.reason, on=found.on, **found.told)
+            session.note_step(step, StepStatus.WAITING, seconds=0.0, retry_in=found.wake_in)
+        session.wait(found.reason, found.on, step=step.name, wake_in=found.wake_in)
 
     # The step's body -----------------------------------------------------------------------------------
 

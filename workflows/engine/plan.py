@@ -15,7 +15,7 @@ AnyStep = Step[..., Any]
 
 @dataclass(slots=True)
 class Checkpoint:
-    """What is stored of a step; ``output`` as plain JSON values."""
+    """What is stored of a step; ``output`` as plain JSON values. ``waited``: seconds from its begin to the claim."""
 
     status: StepStatus = StepStatus.PENDING
     attempts: int = 0
@@ -23,6 +23,7 @@ class Checkpoint:
     generation: int = 0
     output: Any = None
     error: dict[str, Any] | None = None
+    waited: float = 0.0
 
 
 def is_settled(step: AnyStep, checkpoint: Checkpoint | None) -> bool:

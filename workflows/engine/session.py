@@ -46,6 +46,7 @@ class Session:
         self._held = held
         self._owner = identity()
         self._pending = Writes()
+        self._along: list[Callable[[], None]] = []
         self._written_at = time.monotonic()
 
     # What is to be written --------------------------------------------------------------------------
@@ -103,6 +104,13 @@ class Session:
         )
         return described
 
+    def write_along(self, write: Callable[[], None]) -> None:
+        """Call ``write`` in the transaction of the next flush or release, once the fencing token has matched.
+
+        For what must be there exactly if the checkpoint is: an event that was emitted, a wait, a lock let go.
+        """
+        self._along.append(write)
+
     @property
     def may_ride_along(self) -> bool:
         """Whether what is pending may wait for the next step's commit."""
@@ -115,7 +123,8 @@ class Session:
         """
         crash_points.reach("worker.before_checkpoint")
         writes, self._pending = self._pending, Writes()
-        asked = store.checkpoint(self.claimed.run_id, self.claimed.fence, self._owner, writes, next_step)
+        with self._with_what_goes_along():
+            asked = store.checkpoint(self.claimed.run_id, self.claimed.fence, self._owner, writes, next_step)
         self.request = Request(asked)
         self.current_step = next_step
         self._written_at = time.monotonic()
@@ -127,8 +136,21 @@ class Session:
         """
         crash_points.reach("worker.before_release")
         writes, self._pending = self._pending, Writes()
-        store.release(self.claimed.run_id, self.claimed.fence, self._owner, writes, how)
+        with self._with_what_goes_along():
+            store.release(self.claimed.run_id, self.claimed.fence, self._owner, writes, how)
         self.is_released = True
+
+    @contextmanager
+    def _with_what_goes_along(self) -> Iterator[None]:
+        """A transaction, if something goes along: one statement alone needs none."""
+        along, self._along = self._along, []
+        if not along:
+            yield
+            return
+        with transaction.atomic():
+            yield
+            for write in along:
+                write()
 
     def obey(self) -> None:
         """Do what a person asked of the run while it was held."""
@@ -145,13 +167,15 @@ class Session:
     @contextmanager
     def in_transaction(self) -> Iterator[None]:
         """A transaction in which what is pending is written; if it fails, all that is pending stays so."""
-        pending, request, current = self._pending, self.request, self.current_step
+        pending, request, current, along = self._pending, self.request, self.current_step, self._along
+        self._along = list(along)
         self._pending = Writes(list(pending.steps), list(pending.events), list(pending.attempts))
         try:
             with transaction.atomic(durable=True):
                 yield
         except BaseException:
             self._pending, self.request, self.current_step, self.is_released = pending, request, current, False
+            self._along = along
             _leave_interrupted_query()
             raise
 
@@ -230,6 +254,7 @@ def _read_checkpoint(line: dict[str, Any]) -> Checkpoint:
         generation=line["generation"],
         output=line["output"],
         error=line["error"],
+        waited=line["waited"] or 0.0,
     )
 
 

@@ -34,7 +34,8 @@ SELECT c.id, w.slug, c.version, c.status, c.input::text, c.correlation_id, c.sta
        c.current_step, c.lost_count, c.request,
        (SELECT jsonb_agg(jsonb_build_object(
             'step', s.step, 'status', s.status, 'attempts', s.attempts, 'helper_attempts', s.helper_attempts,
-            'generation', s.generation, 'output', s.output, 'error', s.error))
+            'generation', s.generation, 'output', s.output, 'error', s.error,
+            'waited', extract(epoch FROM clock_timestamp() - s.started_at)))
         FROM workflows_steprun s WHERE s.run_id = c.id)::text
 FROM claimed c JOIN workflows_workflow w ON w.id = c.workflow_id
 """
