@@ -8,13 +8,14 @@ from uuid import UUID
 import django_filters
 from django import forms
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 
 from portal.core import clock
 from portal.core.access import within_reach
-from portal.core.actor import actor_of
+from portal.core.actor import Actor, actor_of
+from portal.core.errors import InvalidInput
 from portal.core.filters import LocalDateTimeInput, MomentFilter
 from portal.core.permissions import Permission
 from workflows.engine.state import FINAL_RUN_STATUSES, RunStatus, StepStatus, WaitingReason
@@ -23,6 +24,9 @@ from workflows.models import Run, StepRun, Workflow
 UNATTENDED_AFTER = timedelta(minutes=1)
 _UNFINISHED = sorted(set(RunStatus) - FINAL_RUN_STATUSES - {RunStatus.SCHEDULED, RunStatus.PAUSED})
 _UNDER_WAY = [RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.ROLLING_BACK]
+
+# Of the query string, what is a place in the list or its look, and not a filter.
+SHAPE = ("before", "after", "upto", "columns")
 
 QUICK_VIEWS: dict[str, tuple[str, str]] = {
     "running": ("Running", "Runs that a worker has in hand, or that are queued for one"),
@@ -65,8 +69,36 @@ def waiting_for_person() -> Q:
     return asked | Q(status__in=[RunStatus.PAUSED, RunStatus.ROLLBACK_FAILED]) | undecided
 
 
-def _visible_workflows(request: HttpRequest) -> QuerySet[Workflow]:
-    return Workflow.objects.filter(within_reach(actor_of(request), Permission.VIEW_RUN, workflow=""))
+def filtered_runs(actor: Actor, runs: QuerySet[Run], query: QueryDict) -> QuerySet[Run]:
+    """Return those of ``runs`` that match the query string of the list; what is no filter in it does not count.
+
+    :raises InvalidInput: for a filter that is not known or not valid: it must not match everything.
+    """
+    wanted = without_shape(query)
+    filters = RunFilter(wanted, queryset=runs, request=actor)
+    problems = {name: ["There is no such filter."] for name in wanted if name not in filters.filters}
+    if problems or not filters.is_valid():
+        raise InvalidInput("The filter is not valid.", fields=problems or dict(filters.form.errors.items()))
+    found: QuerySet[Run] = filters.qs
+    return found
+
+
+def without_shape(query: QueryDict) -> QueryDict:
+    """Return the query's filters alone, without the place in the list, the columns, and fields left empty."""
+    copy = QueryDict(mutable=True)
+    for name, values in query.lists():
+        if name not in SHAPE and (filled := [value for value in values if value]):
+            copy.setlist(name, filled)
+    return copy
+
+
+def _asker(request: HttpRequest | Actor) -> Actor:
+    """Return who filters: pages and the API hand on their request, services the actor."""
+    return request if isinstance(request, Actor) else actor_of(request)
+
+
+def _visible_workflows(request: HttpRequest | Actor) -> QuerySet[Workflow]:
+    return Workflow.objects.filter(within_reach(_asker(request), Permission.VIEW_RUN, workflow=""))
 
 
 def _example(text: str) -> forms.TextInput:
@@ -125,6 +157,17 @@ class RunFilter(django_filters.FilterSet):
         model = Run
         fields: list[str] = []
 
+    def described(self) -> list[tuple[str, str]]:
+        """Return the active filters as (label, value) for people."""
+        self.form.is_valid()
+        words = []
+        for name, field in self.form.fields.items():
+            for value in filter(None, self.data.getlist(name)):
+                choices = {str(key): str(label) for key, label in getattr(field, "choices", None) or []}
+                shown = value if isinstance(field, forms.ModelMultipleChoiceField) else choices.get(value, value)
+                words.append((str(field.label), shown))
+        return words
+
     def filter_view(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
         """Narrow to a quick view."""
         return runs.filter(self._quick_view(value))
@@ -166,4 +209,4 @@ class RunFilter(django_filters.FilterSet):
             case "person":
                 return waiting_for_person()
             case _:
-                return Q(started_by=actor_of(self.request).label)
+                return Q(started_by=_asker(self.request).label)

@@ -25,6 +25,8 @@ class Permission(StrEnum):
     ROLL_BACK_RUN = "roll_back_run"
     OPERATE_DEPENDENCY = "operate_dependency"
     PAUSE_WORKFLOW = "pause_workflow"
+    START_BULK_OPERATION = "start_bulk_operation"  # how large: workflows/bulk/conf.py
+    APPROVE_BULK_OPERATION = "approve_bulk_operation"
     VIEW_AUDIT = "view_audit"
     EXPORT_AUDIT = "export_audit"
     VIEW_ACCESS = "view_access"
@@ -60,9 +62,15 @@ _OPERATOR = _SUPPORT | {
     Permission.CANCEL_RUN,
     Permission.OPERATE_DEPENDENCY,
     Permission.PAUSE_WORKFLOW,
+    Permission.START_BULK_OPERATION,
     Permission.VIEW_AUDIT,
 }
-_MANAGER = _VIEWER | {Permission.VIEW_AUDIT, Permission.EXPORT_AUDIT, Permission.VIEW_ACCESS}
+_MANAGER = _VIEWER | {
+    Permission.APPROVE_BULK_OPERATION,
+    Permission.VIEW_AUDIT,
+    Permission.EXPORT_AUDIT,
+    Permission.VIEW_ACCESS,
+}
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
@@ -87,6 +95,7 @@ OBJECT_PERMISSIONS: frozenset[Permission] = frozenset(
         Permission.CANCEL_RUN,
         Permission.ROLL_BACK_RUN,
         Permission.PAUSE_WORKFLOW,
+        Permission.START_BULK_OPERATION,
     }
 )
 

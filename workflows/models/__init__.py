@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workflows.models.bulk import BulkItem, BulkOperation
 from workflows.models.definitions import Workflow, WorkflowVersion
 from workflows.models.dependencies import BreakerEvent, BreakerProbe, CallWindow, Dependency
 from workflows.models.fleet import Heartbeat
@@ -11,6 +12,8 @@ __all__ = [
     "Attempt",
     "BreakerEvent",
     "BreakerProbe",
+    "BulkItem",
+    "BulkOperation",
     "CallWindow",
     "Dependency",
     "Heartbeat",

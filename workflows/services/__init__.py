@@ -14,7 +14,13 @@ from workflows.services.repair import (
     skip_step,
     why_not_retried,
 )
-from workflows.services.rollback import PreviewLine, RollbackPreview, preview_rollback, roll_back_run
+from workflows.services.rollback import (
+    PreviewLine,
+    RollbackPreview,
+    preview_rollback,
+    roll_back_run,
+    rollback_preview_of,
+)
 from workflows.services.start import StartedRun, start_run
 
 __all__ = [
@@ -33,6 +39,7 @@ __all__ = [
     "resume_workflow",
     "retry_from_step",
     "roll_back_run",
+    "rollback_preview_of",
     "skip_step",
     "start_run",
     "why_not_retried",

@@ -54,8 +54,15 @@ def preview_rollback(*, actor: Actor, run_id: UUID, to_step: str | None = None) 
     :raises NotFound: if there is no such run or step.
     """
     run = access_run(actor, run_id)
+    return rollback_preview_of(run, {row.step: row for row in StepRun.objects.filter(run=run)}, to_step)
+
+
+def rollback_preview_of(run: Run, rows: dict[str, StepRun], to_step: str | None = None) -> RollbackPreview:
+    """Tell what rolling a run back would undo, from its checkpoints by step name.
+
+    :raises NotFound: if there is no such step.
+    """
     definition = _definition(run, to_step)
-    rows = {row.step: row for row in StepRun.objects.filter(run=run)}
     checkpoints = _checkpoints(rows)
     order = definition.plan.order
     undone = plan.to_undo(order, checkpoints, to_step or "")

@@ -1,0 +1,1 @@
+"""Bulk repair: one command on many things, in small watched stages, carried out by the dispatchers."""
