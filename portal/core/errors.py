@@ -73,12 +73,6 @@ class StaleVersion(Conflict):
     code = "stale-version"
 
 
-class AlreadyExists(Conflict):
-    """This exists already."""
-
-    code = "already-exists"
-
-
 class IdempotencyKeyReused(Conflict):
     """This Idempotency-Key was used for another request. Use a new key for a new request."""
 
@@ -89,14 +83,6 @@ class LeaseLost(Conflict):
     """Another worker has taken this run over."""
 
     code = "lease-lost"
-
-
-class RateLimitExceeded(PortalError):
-    """Too many requests; try again later."""
-
-    code = "rate-limited"
-    http_status = 429
-    retryable = True
 
 
 class Unavailable(PortalError):

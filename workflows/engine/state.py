@@ -98,8 +98,6 @@ STEP_TRANSITIONS: dict[StepStatus, frozenset[StepStatus]] = {
 FINAL_RUN_STATUSES = frozenset(
     {_R.SUCCEEDED, _R.DEGRADED, _R.FAILED, _R.ROLLED_BACK, _R.ROLLBACK_FAILED, _R.CANCELLED}
 )
-# A worker may hold a lease on a run in one of these.
-ACTIVE_RUN_STATUSES = frozenset({_R.RUNNING, _R.ROLLING_BACK})
 # Later steps may go on after a step in one of these.
 DONE_STEP_STATUSES = frozenset({_S.SUCCEEDED, _S.FELL_BACK, _S.SKIPPED})
 
