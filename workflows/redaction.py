@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 HIDDEN = "•••"
+SHORTEST_SECRET = 4
 Json = dict[str, Any]
 
 
@@ -53,6 +54,35 @@ def hide(value: Any, fields: Iterable[str]) -> Any:
     """
     paths = {tuple(field.split(".")) for field in fields}
     return _hide(value, paths) if paths else value
+
+
+def values_under(value: Any, fields: Iterable[str]) -> set[str]:
+    """Return, as text, what a JSON ``value`` holds under ``fields``: what a message must not quote.
+
+    Too short a text is left out: it would blot out words that only contain it.
+    """
+    found = {text for field in fields for text in _texts_at(value, field.split("."))}
+    return {text for text in found if len(text) >= SHORTEST_SECRET}
+
+
+def blot_out(text: str, secrets: Iterable[str]) -> str:
+    """Return ``text`` with each of ``secrets`` shown as ``HIDDEN``, the longest first."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _texts_at(value: Any, path: list[str]) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts_at(item, path)
+    elif path and isinstance(value, dict):
+        yield from _texts_at(value.get(path[0]), path[1:])
+    elif not path and isinstance(value, dict):
+        for item in value.values():
+            yield from _texts_at(item, [])
+    elif not path and value is not None and not isinstance(value, bool):
+        yield str(value)
 
 
 def _hide(value: Any, paths: set[tuple[str, ...]]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,17 @@ from pydantic import ValidationError
 
 from workflows.engine.interrupt import StepTimedOut
 from workflows.errors import OutcomeUnknown, WorkflowError
+from workflows.redaction import blot_out
 
 _MAX_MESSAGE = 2000
+_MAX_CONTEXT = 200
 _MAX_FRAMES = 30
 _ENGINE = str(Path(__file__).resolve().parent.parent)
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 
 
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """Return ``{type, code, message, context, chain, stack}`` for an exception.
+def describe_error(error: BaseException, secrets: Collection[str] = ()) -> dict[str, Any]:
+    """Return ``{type, code, message, context, chain, stack}`` for an exception, none of ``secrets`` quoted in it.
 
     ``chain`` lists the causes, nearest first; ``stack`` the frames of the exception itself, outermost
     first, without local variables (they may hold secrets).
@@ -27,9 +30,11 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     return {
         "type": type(error).__name__,
         "code": code_of(error),
-        "message": message_of(error),
-        "context": {key: str(value)[:200] for key, value in getattr(error, "context", {}).items()},
-        "chain": _chain(error),
+        "message": blot_out(message_of(error), secrets),
+        "context": {
+            key: blot_out(str(value), secrets)[:_MAX_CONTEXT] for key, value in getattr(error, "context", {}).items()
+        },
+        "chain": [cause | {"message": blot_out(cause["message"], secrets)} for cause in _chain(error)],
         "stack": _stack(error),
     }
 

@@ -15,6 +15,7 @@ from psycopg.pq import TransactionStatus
 from workflows import http
 from workflows.definition import registry
 from workflows.definition.context import StepContext
+from workflows.definition.describe import sensitive_fields
 from workflows.definition.step import Function
 from workflows.dependencies import guard
 from workflows.engine import crash_points, failure, store
@@ -24,6 +25,7 @@ from workflows.engine.plan import AnyStep, Checkpoint, Values
 from workflows.engine.state import Request, RunStatus, StepStatus, WaitingReason
 from workflows.engine.store import AttemptWrite, Claimed, EventWrite, Release, StepWrite, Writes
 from workflows.errors import DependencyUnavailable, RateLimited, TransientError
+from workflows.redaction import values_under
 
 FLUSH_SECONDS = 1.0  # PURE steps ride with the next commit, but not for longer than this
 # What says that the dependency did not do its part; anything else is an answer, if not the wanted one.
@@ -98,11 +100,19 @@ class Session:
         retry_in: float | None = None,
     ) -> dict[str, Any]:
         """Keep a try that did not succeed, and return its error as JSON."""
-        described = failure.describe_error(error)
+        described = self._describe(error)
         self._pending.attempts.append(
             AttemptWrite(step.name, number, kind, _outcome(error), described, seconds, retry_in)
         )
         return described
+
+    def _describe(self, error: BaseException) -> dict[str, Any]:
+        """Describe an error without what is sensitive: messages are read by more people than values are."""
+        secrets = values_under(self.claimed.input, sensitive_fields(self.definition.input_type))
+        for step in self.order:
+            if step.name in self.checkpoints:
+                secrets |= values_under(self.checkpoints[step.name].output, sensitive_fields(step.output_type))
+        return failure.describe_error(error, secrets)
 
     def write_along(self, write: Callable[[], None]) -> None:
         """Call ``write`` in the transaction of the next flush or release, once the fencing token has matched.
@@ -204,7 +214,7 @@ class Session:
                     permit,
                     ok=not isinstance(error, _NOT_ITS_PART) or isinstance(error, RateLimited),
                     seconds=time.perf_counter() - started,
-                    error=None if error is None else failure.brief(failure.describe_error(error)),
+                    error=None if error is None else failure.brief(self._describe(error)),
                 )
 
     def call_unguarded(self, step: AnyStep, function: Function, *, attempt: int, key_suffix: str = "") -> Any:
