@@ -23,6 +23,9 @@ class Permission(StrEnum):
     PAUSE_RUN = "pause_run"
     CANCEL_RUN = "cancel_run"
     ROLL_BACK_RUN = "roll_back_run"
+    REPLAY_DEAD_LETTER = "replay_dead_letter"  # also: send an event again that somebody missed
+    EDIT_DEAD_LETTER = "edit_dead_letter"
+    DISCARD_DEAD_LETTER = "discard_dead_letter"
     OPERATE_DEPENDENCY = "operate_dependency"
     PAUSE_WORKFLOW = "pause_workflow"
     START_BULK_OPERATION = "start_bulk_operation"  # how large: workflows/bulk/conf.py
@@ -50,6 +53,7 @@ _SUPPORT = _VIEWER | {
     Permission.START_RUN,
     Permission.RESUME_RUN,
     Permission.ROLL_BACK_RUN,
+    Permission.REPLAY_DEAD_LETTER,
     Permission.MANAGE_OWN_TOKENS,
     Permission.OPERATE_SANDBOX,
 }
@@ -60,6 +64,8 @@ _OPERATOR = _SUPPORT | {
     Permission.DECIDE_STEP,
     Permission.PAUSE_RUN,
     Permission.CANCEL_RUN,
+    Permission.EDIT_DEAD_LETTER,
+    Permission.DISCARD_DEAD_LETTER,
     Permission.OPERATE_DEPENDENCY,
     Permission.PAUSE_WORKFLOW,
     Permission.START_BULK_OPERATION,
@@ -94,6 +100,9 @@ OBJECT_PERMISSIONS: frozenset[Permission] = frozenset(
         Permission.PAUSE_RUN,
         Permission.CANCEL_RUN,
         Permission.ROLL_BACK_RUN,
+        Permission.REPLAY_DEAD_LETTER,
+        Permission.EDIT_DEAD_LETTER,
+        Permission.DISCARD_DEAD_LETTER,
         Permission.PAUSE_WORKFLOW,
         Permission.START_BULK_OPERATION,
     }
