@@ -5,6 +5,7 @@ from __future__ import annotations
 from workflows.models.bulk import BulkItem, BulkOperation
 from workflows.models.definitions import Workflow, WorkflowVersion
 from workflows.models.dependencies import BreakerEvent, BreakerProbe, CallWindow, Dependency
+from workflows.models.events import DeadLetter, EventWait, InboxMessage, OutboxMessage
 from workflows.models.fleet import Heartbeat
 from workflows.models.runs import Attempt, Run, RunEvent, StepRun
 
@@ -15,8 +16,12 @@ __all__ = [
     "BulkItem",
     "BulkOperation",
     "CallWindow",
+    "DeadLetter",
     "Dependency",
+    "EventWait",
     "Heartbeat",
+    "InboxMessage",
+    "OutboxMessage",
     "Run",
     "RunEvent",
     "StepRun",
