@@ -101,8 +101,24 @@ def _visible_workflows(request: HttpRequest | Actor) -> QuerySet[Workflow]:
     return Workflow.objects.filter(within_reach(_asker(request), Permission.VIEW_RUN, workflow=""))
 
 
-def _example(text: str) -> forms.TextInput:
+def example(text: str) -> forms.TextInput:
+    """Return a text field with an example of what goes there."""
     return forms.TextInput({"placeholder": text})
+
+
+class DescribedFilterSet(django_filters.FilterSet):
+    """Filters that can say in words which of them are in use."""
+
+    def described(self) -> list[tuple[str, str]]:
+        """Return the active filters as (label, value) for people."""
+        self.form.is_valid()
+        words = []
+        for name, field in self.form.fields.items():
+            for value in filter(None, self.data.getlist(name)):
+                choices = {str(key): str(label) for key, label in getattr(field, "choices", None) or []}
+                shown = value if isinstance(field, forms.ModelMultipleChoiceField) else choices.get(value, value)
+                words.append((str(field.label), shown))
+        return words
 
 
 @extend_schema_field(str)
@@ -110,7 +126,7 @@ class WorkflowChoice(django_filters.ModelMultipleChoiceFilter):
     """Workflows by their slugs."""
 
 
-class RunFilter(django_filters.FilterSet):
+class RunFilter(DescribedFilterSet):
     """Filters for runs. Times mean the end of a finished run and the start of any other."""
 
     view = django_filters.ChoiceFilter(
@@ -119,7 +135,7 @@ class RunFilter(django_filters.FilterSet):
     q = django_filters.CharFilter(
         label="Find",
         method="filter_q",
-        widget=_example("Run id, key, customer, correlation id"),
+        widget=example("Run id, key, customer, correlation id"),
     )
     state = django_filters.MultipleChoiceFilter(
         label="State",
@@ -135,9 +151,9 @@ class RunFilter(django_filters.FilterSet):
         widget=forms.CheckboxSelectMultiple,
     )
     team = django_filters.CharFilter(
-        label="Owner", field_name="workflow__team__slug", widget=_example("finance-operations")
+        label="Owner", field_name="workflow__team__slug", widget=example("finance-operations")
     )
-    step = django_filters.CharFilter(label="Step", field_name="current_step", widget=_example("charge"))
+    step = django_filters.CharFilter(label="Step", field_name="current_step", widget=example("charge"))
     waiting = django_filters.MultipleChoiceFilter(
         label="Waits for",
         method="filter_waiting",
@@ -145,7 +161,7 @@ class RunFilter(django_filters.FilterSet):
         widget=forms.CheckboxSelectMultiple,
     )
     dependency = django_filters.CharFilter(
-        label="Dependency", method="filter_dependency", widget=_example("payments-gateway")
+        label="Dependency", method="filter_dependency", widget=example("payments-gateway")
     )
     customer = django_filters.CharFilter(label="Customer", field_name="customer_key")
     amount_min = django_filters.NumberFilter(label="Amount from", field_name="amount", lookup_expr="gte")
@@ -156,17 +172,6 @@ class RunFilter(django_filters.FilterSet):
     class Meta:
         model = Run
         fields: list[str] = []
-
-    def described(self) -> list[tuple[str, str]]:
-        """Return the active filters as (label, value) for people."""
-        self.form.is_valid()
-        words = []
-        for name, field in self.form.fields.items():
-            for value in filter(None, self.data.getlist(name)):
-                choices = {str(key): str(label) for key, label in getattr(field, "choices", None) or []}
-                shown = value if isinstance(field, forms.ModelMultipleChoiceField) else choices.get(value, value)
-                words.append((str(field.label), shown))
-        return words
 
     def filter_view(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
         """Narrow to a quick view."""

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from math import log10
 from typing import Any
 from zlib import crc32
@@ -17,6 +16,7 @@ from django.utils.http import urlencode
 from portal.core.durations import duration_words
 from workflows.engine.state import RunStatus, WaitingReason
 from workflows.models import Dependency, Workflow
+from workflows.money import Money, summed
 from workflows.presentation import State, StateName
 from workflows.queries.catalogue import definition_of, is_blocked, step_title
 from workflows.queries.concerns import RECENT, RunGroup
@@ -25,14 +25,6 @@ from workflows.queries.fleet import Fleet
 _State = Dependency.State
 _CUT_OFF = (_State.OPEN, _State.HALF_OPEN, _State.FORCED_OPEN)
 _TIER_WEIGHTS = {1: 1.3, 2: 1.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """What runs are worth, in one currency."""
-
-    amount: Decimal
-    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +94,7 @@ def runs_url(**query: str | list[str]) -> str:
 
 def money_of(groups: Iterable[RunGroup]) -> tuple[Money, ...]:
     """Return what the runs of ``groups`` are worth, the largest sum first."""
-    sums: dict[str, Decimal] = defaultdict(Decimal)
-    for group in groups:
-        sums[group.currency] += group.amount or 0
-    found = [Money(amount, currency) for currency, amount in sums.items() if amount]
-    return tuple(sorted(found, key=lambda money: -money.amount))
+    return summed((group.amount, group.currency) for group in groups)
 
 
 def some_runs(count: int) -> str:

@@ -86,8 +86,8 @@ def run_groups(within: Q) -> list[RunGroup]:
         .order_by()
         .annotate(
             on=_where(Q(waiting_reason__in=_NAMED_REASONS) | Q(status=RunStatus.ROLLING_BACK), F("waiting_on")),
-            error_type=_where(bad, _text("type")),
-            fingerprint=_where(bad, _without_varying(_text("message"))),
+            error_type=_where(bad, error_text("type")),
+            fingerprint=_where(bad, without_varying(error_text("message"))),
             is_undecided=Exists(undecided),
         )
         .values(
@@ -108,7 +108,7 @@ def run_groups(within: Q) -> list[RunGroup]:
             recent=Count("pk", filter=Q(ended_at__gt=now - RECENT)),
             sum=Sum("amount"),
             since=Min(Coalesce("ended_at", "current_step_at", "created_at")),
-            message=Max(_where(bad, _text("message"))),
+            message=Max(_where(bad, error_text("message"))),
         )
     )
     return [
@@ -143,14 +143,14 @@ def failure_fingerprints(within: Q, *, limit: int = 5) -> list[Fingerprint]:
     groups = (
         Attempt.objects.filter(within, outcome__in=failed, ended_at__gt=clock.now() - RECENT)
         .order_by()
-        .annotate(error_type=_text("type"), fingerprint=_without_varying(_text("message")))
+        .annotate(error_type=error_text("type"), fingerprint=without_varying(error_text("message")))
         .values("run__workflow_id", "run__workflow__slug", "step", "error_type", "fingerprint")
         .annotate(
             tries=Count("pk"),
             runs=Count("run", distinct=True),
             first_at=Min("ended_at"),
             last_at=Max("ended_at"),
-            message=Max(_text("message")),
+            message=Max(error_text("message")),
         )
         .order_by("-runs", "-last_at")[:limit]
     )
@@ -174,9 +174,11 @@ def _where(condition: Q, value: Expression | F) -> Case:
     return Case(When(condition, then=value), default=V(""), output_field=TextField())
 
 
-def _text(key: str) -> Expression:
+def error_text(key: str) -> Expression:
+    """Return a part of the column ``error`` as text, shortened; "" where there is none."""
     return Substr(Coalesce(KeyTextTransform(key, "error"), V("")), 1, _MESSAGE_LENGTH)
 
 
-def _without_varying(message: Expression | F) -> Expression:
+def without_varying(message: Expression | F) -> Expression:
+    """Return a message with "…" for ids and long numbers, so that like messages are equal."""
     return Func(message, V(_VARYING), V("…"), V("g"), function="regexp_replace", output_field=TextField())
