@@ -14,6 +14,8 @@ SQL = re.compile(r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s
 # Where anything at all may go wrong, and is turned into a record, a log line or an answer.
 EDGES: dict[str, str] = {
     "portal/core/error_pages.py": "the page that tells of a fault must itself appear",
+    "workflows/bulk/driver.py": "an operation that fails in a way nobody foresaw halts, and the others go on",
+    "workflows/bulk/engine.py": "an item that fails in a way nobody foresaw is refused, and halts its operation",
     "workflows/engine/session.py": "a transaction undone takes back what the worker holds in memory, then raises on",
 }
 

@@ -29,6 +29,8 @@ POINTS = frozenset(
         "dispatcher.before_send",
         "dispatcher.after_send",
         "dispatcher.after_reclaim",
+        "bulk.before_commit",
+        "bulk.after_commit",
     }
 )
 _folder = os.environ.get("CRASH_POINTS_DIR", "")

@@ -40,6 +40,7 @@ class Migration(migrations.Migration):
                 ('started_by', models.CharField(help_text='label of the actor', max_length=200)),
                 ('created_at', models.DateTimeField()),
                 ('next_at', models.DateTimeField(help_text='before this the rate allows no further item')),
+                ('looked_at', models.DateTimeField(help_text='when those that were done were last judged', null=True)),
                 ('ended_at', models.DateTimeField(null=True)),
                 ('token', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.apitoken')),
                 ('user', models.ForeignKey(help_text='with whose rights it is carried out', on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),

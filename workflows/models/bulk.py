@@ -44,6 +44,7 @@ class BulkOperation(models.Model):
     started_by = models.CharField(max_length=200, help_text="label of the actor")
     created_at = models.DateTimeField()
     next_at = models.DateTimeField(help_text="before this the rate allows no further item")
+    looked_at = models.DateTimeField(null=True, help_text="when those that were done were last judged")
     ended_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from workflows.bulk.driver import running_driver
 from workflows.dispatcher import Dispatcher
 
 
@@ -20,4 +21,5 @@ class Command(BaseCommand):
         dispatcher = Dispatcher()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: dispatcher.stop())
-        dispatcher.run()
+        with running_driver():
+            dispatcher.run()
