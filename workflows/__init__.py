@@ -24,9 +24,11 @@ if TYPE_CHECKING:
         Secret,
         Sensitive,
         Setting,
+        StaleRecord,
         StepContext,
         TransientError,
         Workflow,
+        update_versioned,
     )
 
 __all__ = [
@@ -47,9 +49,11 @@ __all__ = [
     "Secret",
     "Sensitive",
     "Setting",
+    "StaleRecord",
     "StepContext",
     "TransientError",
     "Workflow",
+    "update_versioned",
 ]
 
 

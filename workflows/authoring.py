@@ -29,9 +29,11 @@ from workflows.errors import (
     OutcomeUnknown,
     PermanentError,
     RateLimited,
+    StaleRecord,
     TransientError,
 )
 from workflows.services.start import StartedRun, start_run
+from workflows.versioned import update_versioned
 
 I = TypeVar("I", bound=BaseModel)  # noqa: E741 - the input
 
@@ -53,9 +55,11 @@ __all__ = [
     "Secret",
     "Sensitive",
     "Setting",
+    "StaleRecord",
     "StepContext",
     "TransientError",
     "Workflow",
+    "update_versioned",
 ]
 
 

@@ -27,6 +27,7 @@ from workflows.models import Run
 log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 BEAT_SECONDS = 2.0
+LOCKS_SECONDS = 1.0
 CHORES_SECONDS = 60.0
 BATCH = 500
 PATIENCE_SECONDS = 30.0  # before a run in a non-empty queue is sent again; doubles with each sending
@@ -41,6 +42,7 @@ class Dispatcher:
         self._stop = threading.Event()
         self._beaten_at = float("-inf")
         self._chores_at = float("-inf")
+        self._locks_at = float("-inf")
         self._listener: psycopg.Connection | None = None
         self._broker = redis.Redis.from_url(
             settings.CACHES["default"]["LOCATION"], socket_connect_timeout=2, socket_timeout=2
@@ -73,7 +75,7 @@ class Dispatcher:
             store.beat(holder.identity(), "dispatcher", [])
             store.forget_silent(FORGET_SECONDS)
             self._beaten_at = time.monotonic()
-        return self._reclaim() + self._wake() + self._send_again()
+        return self._reclaim() + self._wake() + self._hand_on_locks() + self._send_again()
 
     def _start_chores(self) -> None:
         if time.monotonic() - self._chores_at >= CHORES_SECONDS:
@@ -95,6 +97,20 @@ class Dispatcher:
             runs = store.wake_due(BATCH)
             self._send(runs)
         return len(runs)
+
+    def _hand_on_locks(self) -> int:
+        """Give locks that nobody works under to the next in their queues."""
+        if time.monotonic() - self._locks_at < LOCKS_SECONDS:
+            return 0
+        self._locks_at = time.monotonic()
+        store.tidy_locks()
+        sent = 0
+        for key in store.orphaned_locks(BATCH):
+            with transaction.atomic():
+                runs = store.hand_on_orphan(key)
+                self._send(runs)
+            sent += len(runs)
+        return sent
 
     def _send_again(self) -> int:
         empty = self._empty_queues()

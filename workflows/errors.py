@@ -50,6 +50,12 @@ class RateLimited(TransientError):
         self.retry_after = retry_after
 
 
+class StaleRecord(TransientError):
+    """Somebody has changed this record since it was read."""
+
+    code = "stale-record"
+
+
 class OutcomeUnknown(TransientError):
     """The call was sent, but no complete answer came: it is not known whether it had its effect."""
 

@@ -40,6 +40,8 @@ _WORDS: dict[str, tuple[StateName, str]] = {
     "step.failed": (_BAD, "failed"),
     "step.retry_scheduled": (_AMBER, "failed and will be tried again"),
     "step.unavailable": (_WAIT, "found its service unavailable"),
+    "step.awaits_lock": (_WAIT, "waits for its lock"),
+    "step.lock_lost": (_AMBER, "had its lock broken by a person"),
     "step.skipped": (_STOP, "skipped"),
     "step.fell_back": (_AMBER, "used its fallback"),
     "step.uncertain": (_AMBER, "left it uncertain whether it happened"),
@@ -49,7 +51,7 @@ _WORDS: dict[str, tuple[StateName, str]] = {
     "step.compensated": (_STOP, "undone"),
     "step.compensation_failed": (_BAD, "could not be undone"),
 }
-_WAITS = frozenset({"step.unavailable", "run.waiting"})
+_WAITS = frozenset({"step.unavailable", "step.awaits_lock", "run.waiting"})
 # What a reader looks for who asks what went wrong.
 TROUBLE = tuple(kind for kind, (state, _) in _WORDS.items() if state in {_BAD, _AMBER})
 
@@ -107,6 +109,8 @@ def _details(data: Json, error: Json) -> list[str]:
         details.append(str(error["type"]))
     if data.get("dependency"):
         details.append(str(data["dependency"]))
+    if data.get("lock"):
+        details.append(str(data["lock"]))
     if data.get("duration_ms") is not None:
         details.append(duration_words(timedelta(milliseconds=data["duration_ms"])))
     if data.get("worker"):

@@ -85,6 +85,12 @@ class LeaseLost(Conflict):
     code = "lease-lost"
 
 
+class LockLost(Conflict):
+    """Somebody broke this lock; another run may have it now."""
+
+    code = "lock-lost"
+
+
 class Unavailable(PortalError):
     """A service that this needs does not answer."""
 

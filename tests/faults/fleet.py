@@ -37,7 +37,9 @@ MANAGE = (sys.executable, "manage.py")
 class Fleet:
     """Real processes by name. ``crash_points`` is the folder in which a point is armed by a file of its name."""
 
-    def __init__(self, folder: Path, sandbox: RunningSandbox, *, workers: int, dispatchers: int) -> None:
+    def __init__(
+        self, folder: Path, sandbox: RunningSandbox, *, workers: int, dispatchers: int, flows: str = ""
+    ) -> None:
         place = prepare_place(folder / "state")
         self.postgres, self.valkey = Postgres(place, durable=False), Valkey(place)
         self.sandbox = sandbox
@@ -53,6 +55,7 @@ class Fleet:
                 "SECRET_KEY": "only-for-tests-" + "x" * 32,
                 "ENVIRONMENT": "test",
                 "DEMO": "true",
+                "FLOW_APPS": flows,
                 "CRASH_POINTS_DIR": str(self.crash_points),
             }
         )
@@ -155,6 +158,11 @@ class Fleet:
         with psycopg.connect(self.postgres.url, connect_timeout=5) as connection:
             return connection.execute(sql, parameters).fetchall()
 
+    def change(self, sql: str) -> None:
+        """Change something in the fleet's database."""
+        with psycopg.connect(self.postgres.url, connect_timeout=5) as connection:
+            connection.execute(sql)
+
     def said(self) -> str:
         """Return everything that the fleet's processes have printed."""
         return Path(self.log.name).read_text(errors="replace")
@@ -217,13 +225,16 @@ class Fleet:
 
 
 @contextmanager
-def running_fleet(*, workers: int = 2, dispatchers: int = 2) -> Iterator[Fleet]:
-    """Start a fleet in a folder of its own; stop it at the end of the block and leave nothing."""
+def running_fleet(*, workers: int = 2, dispatchers: int = 2, flows: str = "") -> Iterator[Fleet]:
+    """Start a fleet in a folder of its own; stop it at the end of the block and leave nothing.
+
+    :param flows: a further app with workflows.
+    """
     with TemporaryDirectory(prefix="evenkeel-fleet-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o711)  # the account that PostgreSQL runs as passes through
         with running_sandbox(folder) as sandbox:
-            fleet = Fleet(folder, sandbox, workers=workers, dispatchers=dispatchers)
+            fleet = Fleet(folder, sandbox, workers=workers, dispatchers=dispatchers, flows=flows)
             try:
                 fleet.start()
                 yield fleet

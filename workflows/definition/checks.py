@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
 
+from workflows.definition.locking import check_lock
 from workflows.definition.signatures import accepts_none, did_you_mean, fits, name_of, where
 from workflows.definition.step import Function, Step, StepOptions
 from workflows.definition.values import Effect
@@ -79,6 +80,7 @@ def check_step(workflow: WorkflowDefinition[Any], step: Step[..., Any]) -> tuple
     if step.compensation:
         _check_parameters(workflow, step, step.compensation, own_output=True)
     _check_helper_outputs(step)
+    check_lock(workflow, step)
     return needs
 
 

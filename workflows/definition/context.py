@@ -22,6 +22,8 @@ class StepContext:
     :param operation_key: the same on every attempt, resume and retry of this step of this run; send it along
         so that the other side can tell a repeat from a new request.
     :param attempt: 1 for the first try.
+    :param lock_token: of a step with ``lock=``: a number that grows each time the lock is taken. Whoever stores it
+        beside what the lock protects can refuse a writer with a lower one.
     """
 
     run_id: UUID
@@ -31,6 +33,7 @@ class StepContext:
     operation_key: str
     correlation_id: str
     started_by: str
+    lock_token: int | None = None
     log: Any = field(default_factory=lambda: logging.getLogger("workflows.step"))
     open_client: Callable[[], httpx.Client] = _no_client
 

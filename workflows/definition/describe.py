@@ -103,6 +103,8 @@ def _describe_step(workflow: WorkflowDefinition[Any], step: Step[..., Any], posi
         "verifies": step.verification is not None,
         "repeatable": options.effect is not Effect.EXTERNAL or options.idempotent,
         "sensitive": sensitive_fields(step.output_type),
+        # Only where there is one: the digest of versions without stays what it was.
+        **({"lock": options.lock} if options.lock else {}),
     }
 
 

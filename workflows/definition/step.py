@@ -32,6 +32,7 @@ class StepOptions:
     optional: bool
     fallback: Callable[..., Any] | None
     title: str
+    lock: str | None = None
 
 
 class Function:

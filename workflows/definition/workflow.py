@@ -85,6 +85,7 @@ class WorkflowDefinition(Generic[I]):
         when: Callable[..., bool] | None = None,
         optional: bool = False,
         fallback: Callable[..., Any] | None = None,
+        lock: str | None = None,
         title: str = "",
     ) -> Callable[[Callable[P, R]], Step[P, R]]:
         """Add the decorated function as a step.
@@ -98,6 +99,8 @@ class WorkflowDefinition(Generic[I]):
         :param when: a condition on the same values; if false the step is skipped.
         :param optional: its failure leaves the run degraded instead of failed.
         :param fallback: called with the same values when the step has failed; its output takes the step's place.
+        :param lock: what it must have to itself, such as ``"ledger:{invoice.client_id}"``: one run at a time is in a
+            step with the same key, in the order in which they came.
         :raises DefinitionError: for a duplicate name or options that contradict each other.
         """
 
@@ -112,6 +115,7 @@ class WorkflowDefinition(Generic[I]):
                 when=when,
                 optional=optional,
                 fallback=fallback,
+                lock=lock,
                 title=title,
             )
             checks.check_new_step(self, function, options)

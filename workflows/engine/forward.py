@@ -17,10 +17,11 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from portal.core.errors import LeaseLost
+from portal.core.errors import LeaseLost, LockLost
+from workflows.definition.locking import lock_key
 from workflows.definition.step import PausingStep
 from workflows.definition.values import Effect
-from workflows.engine import crash_points, failure, pauses, plan, retry
+from workflows.engine import crash_points, failure, locks, pauses, plan, retry
 from workflows.engine.interrupt import FAILURES, LeaseTaken
 from workflows.engine.plan import AnyStep
 from workflows.engine.session import Session
@@ -59,6 +60,8 @@ class Forward:
             return
         if isinstance(step, PausingStep):
             self._pause_at(step)
+        elif step.options.lock and not self._has_lock(step, step.options.lock):
+            return
         elif self._must_find_out(step):
             self._find_out(step)
         elif step.options.effect is Effect.DATABASE:
@@ -101,6 +104,15 @@ class Forward:
             session.note_step(step, StepStatus.WAITING, seconds=0.0, retry_in=found.wake_in)
         session.wait(found.reason, found.on, step=step.name, wake_in=found.wake_in)
 
+    def _has_lock(self, step: AnyStep, template: str) -> bool:
+        """Take the step's lock; False if the run waits for it now, or no key could be made."""
+        try:
+            key = lock_key(template, self.session.values)
+        except FAILURES as error:
+            self._failed(step, error, 0.0)
+            return False
+        return locks.acquire(self.session, step, key)
+
     # The step's body -----------------------------------------------------------------------------------
 
     def _do(self, step: AnyStep) -> None:
@@ -121,21 +133,28 @@ class Forward:
             self._failed(step, error, time.perf_counter() - started)
             return
         crash_points.reach("worker.after_body", step.name)
+        locks.note_if_lost(session, step)
+        locks.give_back_with_next_write(session)
         self._succeed(step, output, started)
 
     def _do_in_transaction(self, step: AnyStep) -> None:
         session, checkpoint = self.session, self.session.checkpoint_of(step)
-        before, started = replace(checkpoint), time.perf_counter()
+        before, held, started = replace(checkpoint), session.lock, time.perf_counter()
         crash_points.reach("worker.before_body", step.name)
         try:
             with session.in_transaction():
                 output = step.dump(session.call(step, step.body, attempt=checkpoint.attempts + 1))
                 crash_points.reach("worker.inside_transaction", step.name)
+                locks.give_back_with_next_write(session, must_be_held=True)
                 self._succeed(step, output, started)
         except (LeaseLost, LeaseTaken):
             raise
-        except FAILURES as error:
+        except LockLost as error:
+            # Nothing was written, so nothing is used up: it waits for its turn again.
             session.checkpoints[step.name] = before
+            session.note_event("step.lock_lost", step.name, **error.context)
+        except FAILURES as error:
+            session.checkpoints[step.name], session.lock = before, held
             self._failed(step, error, time.perf_counter() - started)
 
     def _succeed(self, step: AnyStep, output: Any, started: float) -> None:
@@ -171,6 +190,7 @@ class Forward:
 
     def _failed(self, step: AnyStep, error: BaseException, seconds: float) -> None:
         checkpoint = self.session.checkpoint_of(step)
+        locks.give_back_with_next_write(self.session)
         match retry.verdict(error, step.options, checkpoint.attempts + 1):
             case retry.AwaitDependency() as waits:
                 self._await_dependency(step, error, waits, seconds)
@@ -266,6 +286,7 @@ class Forward:
     def _find_out(self, step: AnyStep) -> None:
         session, checkpoint = self.session, self.session.checkpoint_of(step)
         session.claimed.lost_count = 0
+        locks.give_back_with_next_write(session)
         if step.verification is None:
             self._leave_uncertain(step)
             return

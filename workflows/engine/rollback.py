@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from portal.core.errors import LeaseLost
+from workflows.definition.locking import lock_key
 from workflows.definition.values import Effect
-from workflows.engine import crash_points, failure, plan, retry
+from workflows.engine import crash_points, failure, locks, plan, retry
 from workflows.engine.interrupt import FAILURES, LeaseTaken
 from workflows.engine.plan import AnyStep
 from workflows.engine.session import Session
@@ -36,6 +37,7 @@ class Rollback:
                 raise
             except FAILURES as error:
                 self._failed(step, error, time.perf_counter() - started)
+            if session.is_released:
                 return
         if session.claimed.undo_to_step:
             kept = session.claimed.undo_to_step
@@ -47,7 +49,10 @@ class Rollback:
 
     def _undo(self, step: AnyStep) -> None:
         session, checkpoint = self.session, self.session.checkpoint_of(step)
+        if step.options.lock and not locks.acquire(session, step, lock_key(step.options.lock, session.values)):
+            return
         if checkpoint.status in _STATUSES_TO_FIND_OUT and not self._did_happen(step):
+            locks.give_back_with_next_write(session)
             session.note_event("step.verified", step.name, happened=False)
             session.note_step(step, StepStatus.FAILED)
             session.flush(step.name)
@@ -74,6 +79,7 @@ class Rollback:
         assert step.compensation is not None  # noqa: S101 - plan.to_undo names no other
         session.call(step, step.compensation, attempt=checkpoint.helper_attempts + 1, key_suffix=":undo")
         crash_points.reach("worker.after_compensation")
+        locks.give_back_with_next_write(session, must_be_held=step.options.effect is Effect.DATABASE)
         checkpoint.helper_attempts = 0
         session.note_event("step.compensated", step.name)
         session.note_step(step, StepStatus.COMPENSATED)
@@ -81,6 +87,7 @@ class Rollback:
 
     def _failed(self, step: AnyStep, error: BaseException, seconds: float) -> None:
         session, checkpoint = self.session, self.session.checkpoint_of(step)
+        locks.give_back_with_next_write(session)
         decision = retry.helper_verdict(error, step.options, checkpoint.helper_attempts + 1)
         waits_on = decision.name if isinstance(decision, retry.AwaitDependency) else ""
         if not waits_on:

@@ -21,6 +21,7 @@ from workflows.dependencies import guard
 from workflows.engine import crash_points, failure, store
 from workflows.engine.holder import Held, identity
 from workflows.engine.interrupt import LeaseTaken, StepTimedOut, time_limit
+from workflows.engine.locks import HeldLock
 from workflows.engine.plan import AnyStep, Checkpoint, Values
 from workflows.engine.state import Request, RunStatus, StepStatus, WaitingReason
 from workflows.engine.store import AttemptWrite, Claimed, EventWrite, Release, StepWrite, Writes
@@ -49,6 +50,7 @@ class Session:
         self._owner = identity()
         self._pending = Writes()
         self._along: list[Callable[[], None]] = []
+        self.lock: HeldLock | None = None
         self._written_at = time.monotonic()
 
     # What is to be written --------------------------------------------------------------------------
@@ -237,6 +239,7 @@ class Session:
             operation_key=f"{claimed.run_id}:{step.name}:{self.checkpoint_of(step).generation}{key_suffix}",
             correlation_id=claimed.correlation_id,
             started_by=claimed.started_by,
+            lock_token=self.lock.token if self.lock else None,
             log=logging.getLogger(f"workflows.step.{claimed.workflow}.{step.name}"),
         )
         if step.options.calls:

@@ -7,6 +7,7 @@ from workflows.models.definitions import Workflow, WorkflowVersion
 from workflows.models.dependencies import BreakerEvent, BreakerProbe, CallWindow, Dependency
 from workflows.models.events import DeadLetter, EventWait, InboxMessage, OutboxMessage
 from workflows.models.fleet import Heartbeat
+from workflows.models.locks import LockTicket, ResourceLock
 from workflows.models.runs import Attempt, Run, RunEvent, StepRun
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "EventWait",
     "Heartbeat",
     "InboxMessage",
+    "LockTicket",
     "OutboxMessage",
+    "ResourceLock",
     "Run",
     "RunEvent",
     "StepRun",

@@ -25,6 +25,17 @@ from workflows.engine.store.holding import (
     release,
     renew,
 )
+from workflows.engine.store.locks import (
+    Queued,
+    give_back,
+    hand_on,
+    hand_on_orphan,
+    holds_lock,
+    orphaned_locks,
+    queue_up,
+    take_lock,
+    tidy_locks,
+)
 from workflows.engine.store.starting import insert_run, workflow_state
 from workflows.engine.store.writes import AttemptWrite, Claimed, EventWrite, Release, StepWrite, Writes
 
@@ -36,6 +47,7 @@ __all__ = [
     "AttemptWrite",
     "Claimed",
     "EventWrite",
+    "Queued",
     "Release",
     "StepWrite",
     "Writes",
@@ -43,13 +55,21 @@ __all__ = [
     "checkpoint",
     "claim",
     "forget_silent",
+    "give_back",
+    "hand_on",
+    "hand_on_orphan",
+    "holds_lock",
     "insert_run",
     "lease_owners",
+    "orphaned_locks",
+    "queue_up",
     "reclaim",
     "release",
     "renew",
     "seconds_to_next_wake",
+    "take_lock",
     "take_undelivered",
+    "tidy_locks",
     "wake_due",
     "workflow_state",
 ]

@@ -1,0 +1,1 @@
+"""An app with one workflow that loses updates unless its lock holds."""
