@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workflows.authoring import (
+        Approval,
         Breaker,
         BusinessRuleViolation,
         ConfigurationError,
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
         Objective,
         OutcomeUnknown,
         PermanentError,
+        Question,
         RateLimited,
         Retry,
+        Schedule,
         Secret,
         Sensitive,
         Setting,
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Approval",
     "Breaker",
     "BusinessRuleViolation",
     "ConfigurationError",
@@ -44,8 +48,10 @@ __all__ = [
     "Objective",
     "OutcomeUnknown",
     "PermanentError",
+    "Question",
     "RateLimited",
     "Retry",
+    "Schedule",
     "Secret",
     "Sensitive",
     "Setting",

@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 from portal.core.actor import SYSTEM, Actor
 from workflows.definition.context import StepContext
+from workflows.definition.schedule import Schedule
+from workflows.definition.terms import Approval, Question
 from workflows.definition.values import (
     Breaker,
     Dependency,
@@ -38,6 +40,7 @@ from workflows.versioned import update_versioned
 I = TypeVar("I", bound=BaseModel)  # noqa: E741 - the input
 
 __all__ = [
+    "Approval",
     "Breaker",
     "BusinessRuleViolation",
     "ConfigurationError",
@@ -50,8 +53,10 @@ __all__ = [
     "Objective",
     "OutcomeUnknown",
     "PermanentError",
+    "Question",
     "RateLimited",
     "Retry",
+    "Schedule",
     "Secret",
     "Sensitive",
     "Setting",

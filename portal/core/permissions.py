@@ -20,6 +20,7 @@ class Permission(StrEnum):
     RETRY_STEP = "retry_step"
     SKIP_STEP = "skip_step"
     DECIDE_STEP = "decide_step"
+    APPROVE_STEP = "approve_step"  # answer a question at which a run waits
     PAUSE_RUN = "pause_run"
     CANCEL_RUN = "cancel_run"
     ROLL_BACK_RUN = "roll_back_run"
@@ -62,6 +63,7 @@ _OPERATOR = _SUPPORT | {
     Permission.RETRY_STEP,
     Permission.SKIP_STEP,
     Permission.DECIDE_STEP,
+    Permission.APPROVE_STEP,
     Permission.PAUSE_RUN,
     Permission.CANCEL_RUN,
     Permission.EDIT_DEAD_LETTER,
@@ -72,6 +74,7 @@ _OPERATOR = _SUPPORT | {
     Permission.VIEW_AUDIT,
 }
 _MANAGER = _VIEWER | {
+    Permission.APPROVE_STEP,
     Permission.APPROVE_BULK_OPERATION,
     Permission.VIEW_AUDIT,
     Permission.EXPORT_AUDIT,
@@ -97,6 +100,7 @@ OBJECT_PERMISSIONS: frozenset[Permission] = frozenset(
         Permission.RETRY_STEP,
         Permission.SKIP_STEP,
         Permission.DECIDE_STEP,
+        Permission.APPROVE_STEP,
         Permission.PAUSE_RUN,
         Permission.CANCEL_RUN,
         Permission.ROLL_BACK_RUN,

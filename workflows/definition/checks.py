@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
 
 from workflows.definition.locking import check_lock
+from workflows.definition.sensitive import sensitive_fields
 from workflows.definition.signatures import accepts_none, did_you_mean, fits, name_of, where
-from workflows.definition.step import Function, Step, StepOptions
+from workflows.definition.step import Function, PausingStep, Step, StepOptions
+from workflows.definition.terms import ApprovalTerms, ChildTerms
 from workflows.definition.values import Effect
 from workflows.errors import DefinitionError
 
@@ -61,6 +63,8 @@ def check_step(workflow: WorkflowDefinition[Any], step: Step[..., Any]) -> tuple
 
     :raises DefinitionError: for an unknown parameter, a mismatched or missing annotation.
     """
+    if isinstance(step, PausingStep):
+        _check_terms(workflow, step)
     if step.output_type is inspect.Signature.empty:
         raise _error(step.body, "it needs a return annotation (-> None if it returns nothing)")
     try:
@@ -82,6 +86,66 @@ def check_step(workflow: WorkflowDefinition[Any], step: Step[..., Any]) -> tuple
     _check_helper_outputs(step)
     check_lock(workflow, step)
     return needs
+
+
+def _check_terms(workflow: WorkflowDefinition[Any], step: PausingStep[Any]) -> None:
+    if isinstance(step.terms, ApprovalTerms):
+        problem = _problem_of_approval(workflow, step, step.terms)
+    elif isinstance(step.terms, ChildTerms):
+        problem = _problem_of_child(workflow, step, step.terms)
+    else:
+        return
+    if problem:
+        raise _error(step.body, problem)
+
+
+def _problem_of_approval(workflow: WorkflowDefinition[Any], step: PausingStep[Any], terms: ApprovalTerms) -> str:
+    for name, attribute in terms.quotes:
+        if name in workflow.input_type.model_fields:
+            model, attribute = workflow.input_type, name
+        elif name == workflow.input_name:
+            model = workflow.input_type
+        elif name in workflow.steps:
+            model = workflow.steps[name].output_type
+        else:
+            known = [*workflow.input_type.model_fields, *(other for other in workflow.steps if other != step.name)]
+            return f'the question names "{name}", which is neither a field of the input nor a step.' + did_you_mean(
+                name, known
+            )
+        if not (isinstance(model, type) and issubclass(model, BaseModel) and attribute):
+            continue
+        if attribute not in model.model_fields:
+            return f'the question names "{attribute}", which is no field of {model.__name__}'
+        if attribute in sensitive_fields(model):
+            return f'the question shows "{attribute}" to everybody who may see the run, but it is Sensitive'
+    if terms.remind and terms.expires and terms.remind >= terms.expires:
+        return "remind= must be shorter than expires="
+    if terms.on_expiry == "reject" and terms.expires is None:
+        return 'on_expiry="reject" needs expires='
+    return ""
+
+
+def _problem_of_child(workflow: WorkflowDefinition[Any], step: PausingStep[Any], terms: ChildTerms) -> str:
+    if _starts(terms.workflow, workflow, seen=set()):
+        return f'"{terms.workflow.name}" starts runs of "{workflow.name}" itself, so this would never end'
+    given = step.body.signature.returns
+    if given is not inspect.Signature.empty and not fits(given, terms.workflow.input_type):
+        wanted = name_of(terms.workflow.input_type)
+        return f"input= returns {name_of(given)}, but {terms.workflow.name} takes {wanted}"
+    return ""
+
+
+def _starts(workflow: WorkflowDefinition[Any], wanted: WorkflowDefinition[Any], seen: set[str]) -> bool:
+    """Tell whether runs of ``workflow`` start runs of ``wanted``, themselves or through others."""
+    if workflow.name == wanted.name:
+        return True
+    seen.add(workflow.name)
+    children = [
+        step.terms.workflow
+        for step in workflow.steps.values()
+        if isinstance(step, PausingStep) and isinstance(step.terms, ChildTerms)
+    ]
+    return any(_starts(child, wanted, seen) for child in children if child.name not in seen)
 
 
 def _check_parameters(

@@ -4,47 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel
-
-from workflows.definition.step import Step
-from workflows.definition.values import Effect, Sensitive
+from workflows.definition.sensitive import sensitive_fields
+from workflows.definition.step import PausingStep, Step
+from workflows.definition.values import Effect
 from workflows.definition.workflow import WorkflowDefinition
-
-
-def sensitive_fields(annotation: Any) -> list[str]:
-    """Return which fields of a model are marked ``Sensitive()``; of models inside it as ``card.number``.
-
-    Looks into optional values and lists. A mapping with something sensitive below its keys counts as a whole.
-    """
-    return [field for model in _models_in(annotation) for field in _sensitive_in(model, above=())]
-
-
-def _sensitive_in(model: type[BaseModel], above: tuple[type[BaseModel], ...]) -> Iterator[str]:
-    for name, info in model.model_fields.items():
-        if any(isinstance(mark, Sensitive) or mark is Sensitive for mark in info.metadata):
-            yield name
-            continue
-        inside = [each for each in _models_in(info.annotation) if each not in (*above, model)]
-        below = [field for each in inside for field in _sensitive_in(each, (*above, model))]
-        if below and _has_mapping(info.annotation):
-            yield name
-        else:
-            yield from (f"{name}.{field}" for field in below)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
-
-
-def _has_mapping(annotation: Any) -> bool:
-    origin = get_origin(annotation)
-    is_mapping = isinstance(origin, type) and issubclass(origin, Mapping)
-    return is_mapping or any(_has_mapping(part) for part in get_args(annotation))
 
 
 def describe(workflow: WorkflowDefinition[Any]) -> dict[str, Any]:
@@ -81,6 +46,7 @@ def describe(workflow: WorkflowDefinition[Any]) -> dict[str, Any]:
 def _describe_step(workflow: WorkflowDefinition[Any], step: Step[..., Any], position: int) -> dict[str, Any]:
     options = step.options
     retry = options.retry
+    terms = step.terms if isinstance(step, PausingStep) else None
     return {
         "name": step.name,
         "title": step.title,
@@ -105,6 +71,7 @@ def _describe_step(workflow: WorkflowDefinition[Any], step: Step[..., Any], posi
         "sensitive": sensitive_fields(step.output_type),
         # Only where there is one: the digest of versions without stays what it was.
         **({"lock": options.lock} if options.lock else {}),
+        **({"terms": terms.described()} if terms else {}),
     }
 
 

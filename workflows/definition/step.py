@@ -10,6 +10,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from pydantic import TypeAdapter
 
 from workflows.definition.signatures import CONTEXT, Signature, read_signature, where
+from workflows.definition.terms import ChildTerms, Terms
 from workflows.definition.values import Dependency, Effect, Retry, StepKind
 from workflows.errors import DefinitionError
 
@@ -150,14 +151,16 @@ class PausingStep(Step[..., R]):
         *,
         output_type: Any,
         declared_at: str,
+        terms: Terms | None = None,
     ) -> None:
         super().__init__(workflow, function, options, name=name)
         self.kind = kind
         self.description = ""
         self.body = Function(function, f"{workflow}.{name}", annotated=False, declared_at=declared_at)
         self._output_type = output_type
+        self.terms = terms
 
     @property
     def output_type(self) -> Any:
         """What the step gives once the wait is over."""
-        return self._output_type
+        return self.terms.output_type if isinstance(self.terms, ChildTerms) else self._output_type

@@ -9,19 +9,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar
+from types import FrameType
+from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
 from pydantic import BaseModel
 
+from portal.core.permissions import Permission, Role
 from workflows.definition import checks, registry
+from workflows.definition.schedule import Schedule, problem_of, schedules_of
 from workflows.definition.signatures import snake_case
 from workflows.definition.step import PausingStep, Step, StepOptions
+from workflows.definition.terms import Approval, ApprovalTerms, ChildTerms, Question, Terms, filled_in, quotes_of
 from workflows.definition.values import Dependency, Effect, Impact, Objective, Retry, Setting, StepKind
 from workflows.errors import DefinitionError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 I = TypeVar("I", bound=BaseModel)  # noqa: E741 - the input
+J = TypeVar("J", bound=BaseModel)
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 DEFAULT_TIMEOUT = 30.0
@@ -54,15 +59,15 @@ class WorkflowDefinition(Generic[I]):
         impact: Impact | None = None,
         requires: Sequence[Setting] = (),
         queue: str = "workflows",
+        schedule: Schedule | Sequence[Schedule] | None = None,
     ) -> None:
-        frame = sys._getframe(1)
-        path = Path(frame.f_code.co_filename)
-        self.declared_at = f"{path.parent.name}/{path.name}:{frame.f_lineno}"
+        self.declared_at = _line(sys._getframe(1))
         self.name, self.version, self.owner, self.input_type = name, version, owner, input
         self.runbook, self.tier, self.description = runbook, tier, description.strip()
         self.title = title or name.replace("-", " ").capitalize()
         self.impact = impact or Impact()
         self.requires, self.queue = tuple(requires), queue
+        self.schedules = schedules_of(schedule)
         self.steps: dict[str, Step[..., Any]] = {}
         self._check_header(objective)
         assert objective is not None  # noqa: S101 - checked above; narrows the type
@@ -145,6 +150,87 @@ class WorkflowDefinition(Generic[I]):
             name, StepKind.SLEEP, function, output_type=type(None), after=after, when=when, title=title
         )
 
+    def approval(
+        self,
+        name: str,
+        *,
+        question: str | Callable[..., str | Question],
+        permission: Permission = Permission.APPROVE_STEP,
+        roles: Iterable[Role] = (),
+        expires: timedelta | None = None,
+        remind: timedelta | None = None,
+        on_reject: Literal["cancel", "continue"] = "cancel",
+        on_expiry: Literal["fail", "reject"] = "fail",
+        four_eyes: bool = True,
+        after: Iterable[Step[..., Any]] = (),
+        when: Callable[..., bool] | None = None,
+        title: str = "",
+    ) -> PausingStep[Approval]:
+        """Add a step at which a person says yes or no. Later steps may take the answer, an ``Approval``.
+
+        :param question: what is asked, with values in braces ("Pay {amount}?": fields of the input, or
+            ``{step.field}``); or a function of earlier values that returns the text or a ``Question``.
+        :param permission: the right that an answer needs on this workflow.
+        :param roles: if given, one of these roles is needed as well.
+        :param expires: after this time without an answer the step fails, or counts as rejected (``on_expiry``).
+        :param remind: after this time without an answer the approval counts as overdue, and that is announced.
+        :param on_reject: whether a no ends the run as cancelled, or the run goes on with the answer.
+        :param four_eyes: whether whoever started the run may not answer.
+        :raises DefinitionError: for a name that is taken, or a question that is no template.
+        """
+        quotes: tuple[tuple[str, str], ...] = ()
+        if isinstance(question, str):
+            try:
+                quotes = quotes_of(question)
+            except ValueError as exc:
+                problem = f"{self.name}.{name}: the question cannot be filled in: {exc}."
+                raise DefinitionError(f"{_line(sys._getframe(1))}: {problem}") from exc
+            question = filled_in(question, self.input_name, frozenset(self.input_type.model_fields))
+        terms = ApprovalTerms(permission, tuple(roles), expires, remind, on_reject, on_expiry, four_eyes, quotes)
+        return self._add_pausing_step(
+            name,
+            StepKind.APPROVAL,
+            question,
+            output_type=Approval,
+            after=after,
+            when=when,
+            title=title,
+            terms=terms,
+        )
+
+    def child(
+        self,
+        name: str,
+        workflow: WorkflowDefinition[J],
+        *,
+        input: Callable[..., J],
+        after: Iterable[Step[..., Any]] = (),
+        when: Callable[..., bool] | None = None,
+        optional: bool = False,
+        title: str = "",
+    ) -> PausingStep[Any]:
+        """Add a step that starts a run of another workflow and waits for its end. It gives that run's output.
+
+        A rollback rolls the other run back too; cancelling this run cancels it if it is still under way.
+
+        :param input: a function of earlier values that returns the other workflow's input.
+        :param optional: whether this run goes on, degraded, if the other one fails.
+        :raises DefinitionError: for a name that is taken or no Python name.
+        """
+        step = self._add_pausing_step(
+            name,
+            StepKind.CHILD,
+            input,
+            output_type=None,
+            after=after,
+            when=when,
+            title=title,
+            optional=optional,
+            terms=ChildTerms(workflow),
+        )
+        step.compensate(undo_child)
+        return step
+
     def _add_pausing_step(
         self,
         name: str,
@@ -157,14 +243,13 @@ class WorkflowDefinition(Generic[I]):
         title: str,
         optional: bool = False,
         retry: Retry | None = None,
+        terms: Terms | None = None,
     ) -> PausingStep[Any]:
         """Add a step at which the run waits. Called by the method that an author calls, whose line is told in errors.
 
         :raises DefinitionError: for a name that is taken or no Python name.
         """
-        frame = sys._getframe(2)
-        path = Path(frame.f_code.co_filename)
-        declared_at = f"{path.parent.name}/{path.name}:{frame.f_lineno}"
+        declared_at = _line(sys._getframe(2))
         checks.check_new_name(self, name, declared_at)
         options = StepOptions(
             effect=Effect.PURE,
@@ -179,7 +264,7 @@ class WorkflowDefinition(Generic[I]):
             title=title,
         )
         step: PausingStep[Any] = PausingStep(
-            self.name, name, kind, function, options, output_type=output_type, declared_at=declared_at
+            self.name, name, kind, function, options, output_type=output_type, declared_at=declared_at, terms=terms
         )
         self.steps[name] = step
         return step
@@ -226,10 +311,22 @@ class WorkflowDefinition(Generic[I]):
                 if f and f not in self.input_type.model_fields
             ]
             problem = (
-                f"impact names {unknown[0]!r}, which is no field of {self.input_type.__name__}" if unknown else ""
+                f"impact names {unknown[0]!r}, which is no field of {self.input_type.__name__}"
+                if unknown
+                else problem_of(self.schedules, self.input_type)
             )
         if problem:
             raise DefinitionError(f'{self.declared_at}: workflow "{self.name}": {problem}.')
+
+
+def _line(frame: FrameType) -> str:
+    """Return "flows.py:12" for a frame, with the folder that holds the file."""
+    path = Path(frame.f_code.co_filename)
+    return f"{path.parent.name}/{path.name}:{frame.f_lineno}"
+
+
+def undo_child() -> None:
+    """Rolls back the run that it started."""
 
 
 _DEFAULT_RETRY = {

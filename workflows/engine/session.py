@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 from workflows import http
 from workflows.definition import registry
 from workflows.definition.context import StepContext
-from workflows.definition.describe import sensitive_fields
+from workflows.definition.sensitive import sensitive_fields
 from workflows.definition.step import Function
 from workflows.dependencies import guard
 from workflows.engine import crash_points, failure, store

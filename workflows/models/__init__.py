@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workflows.models.approvals import ApprovalRequest
 from workflows.models.bulk import BulkItem, BulkOperation
 from workflows.models.definitions import Workflow, WorkflowVersion
 from workflows.models.dependencies import BreakerEvent, BreakerProbe, CallWindow, Dependency
@@ -9,8 +10,10 @@ from workflows.models.events import DeadLetter, EventWait, InboxMessage, OutboxM
 from workflows.models.fleet import Heartbeat
 from workflows.models.locks import LockTicket, ResourceLock
 from workflows.models.runs import Attempt, Run, RunEvent, StepRun
+from workflows.models.schedules import Schedule, ScheduledTime
 
 __all__ = [
+    "ApprovalRequest",
     "Attempt",
     "BreakerEvent",
     "BreakerProbe",
@@ -27,6 +30,8 @@ __all__ = [
     "ResourceLock",
     "Run",
     "RunEvent",
+    "Schedule",
+    "ScheduledTime",
     "StepRun",
     "Workflow",
     "WorkflowVersion",

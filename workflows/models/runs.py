@@ -55,6 +55,15 @@ class Run(models.Model):
     lost_count = models.PositiveIntegerField(
         default=0, help_text="workers lost in a row without a checkpoint between"
     )
+    parent = models.ForeignKey(
+        "self",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        help_text="the run whose step started this one",
+    )
+    parent_step = models.CharField(max_length=80, default="", db_default="", blank=True)
     queue = models.CharField(max_length=80, default="workflows")
     is_demo = models.BooleanField(default=False, help_text="generated history, not really executed")
     created_at = models.DateTimeField()
@@ -90,6 +99,7 @@ class Run(models.Model):
             models.Index(fields=["id"], name="run_held", condition=Q(status__in=["running", "rolling_back"])),
             models.Index(fields=["customer_key", "-id"], name="run_by_customer", condition=~Q(customer_key="")),
             models.Index(fields=["correlation_id"], name="run_by_correlation"),
+            models.Index(fields=["parent", "parent_step"], name="run_by_parent", condition=Q(parent__isnull=False)),
         ]
 
     def __str__(self) -> str:
