@@ -1,8 +1,8 @@
-"""The dispatcher: sends runs to workers when their time has come, and again when somebody lost them.
+"""The dispatcher: queues runs whose time has come, takes back what dead workers held, rings where runs stay.
 
-Any number of replicas may run; ``FOR UPDATE SKIP LOCKED`` shares the work. Messages go out before the
-transaction commits, so that a crash in between sends a run twice (harmless: a claim is) and never not at all.
-Woken by NOTIFY; a poll once a second finds what no notification told of.
+Any number of replicas may run; ``FOR UPDATE SKIP LOCKED`` shares the work. The bell is rung after the commit, or a
+worker could come before there is anything to find; dying in between leaves runs queued, and whoever comes round next
+rings for them. Woken by NOTIFY; a poll once a second finds what no notification told of.
 """
 
 from __future__ import annotations
@@ -13,16 +13,12 @@ import time
 from uuid import UUID
 
 import psycopg
-import redis
-from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
-from kombu.exceptions import OperationalError as BrokerError
 
 from portal.core.chores import start_due_chores
 from workflows import dispatch
 from workflows.engine import crash_points, holder, store
-from workflows.models import Run
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
@@ -30,8 +26,7 @@ BEAT_SECONDS = 2.0
 LOCKS_SECONDS = 1.0
 CHORES_SECONDS = 60.0
 BATCH = 500
-PATIENCE_SECONDS = 30.0  # before a run in a non-empty queue is sent again; doubles with each sending
-PATIENCE_EMPTY_SECONDS = 2.0  # the queue is empty, so the message is lost, or is starting this moment
+PATIENCE_SECONDS = 2.0  # a run that is queued for longer was forgotten, or all workers are busy
 FORGET_SECONDS = 3600.0
 
 
@@ -44,9 +39,6 @@ class Dispatcher:
         self._chores_at = float("-inf")
         self._locks_at = float("-inf")
         self._listener: psycopg.Connection | None = None
-        self._broker = redis.Redis.from_url(
-            settings.CACHES["default"]["LOCATION"], socket_connect_timeout=2, socket_timeout=2
-        )
 
     def stop(self) -> None:
         """Let ``run`` return after the round it is in."""
@@ -57,11 +49,11 @@ class Dispatcher:
         log.info("Dispatcher %s is up.", holder.identity())
         while not self._stop.is_set():
             try:
-                sent = self.round()
-                if sent < BATCH:
+                moved = self.round()
+                if moved < BATCH:
                     self._wait()
                 self._start_chores()
-            except (BrokerError, redis.RedisError, OSError) as exc:
+            except dispatch.UNREACHABLE as exc:
                 log.warning("The broker cannot be reached: %s. Trying again.", exc)
                 self._stop.wait(POLL_SECONDS)
             except (DatabaseError, psycopg.Error) as exc:
@@ -70,68 +62,49 @@ class Dispatcher:
                 self._stop.wait(POLL_SECONDS)
 
     def round(self) -> int:
-        """Do everything that is due now; returns the number of messages sent."""
+        """Do everything that is due now; returns the number of runs that were queued."""
         if time.monotonic() - self._beaten_at >= BEAT_SECONDS:
             store.beat(holder.identity(), "dispatcher", [])
             store.forget_silent(FORGET_SECONDS)
             self._beaten_at = time.monotonic()
-        return self._reclaim() + self._wake() + self._hand_on_locks() + self._send_again()
+        queued = [*self._reclaim(), *store.wake_due(BATCH), *self._hand_on_locks()]
+        for queue in {queue for _, queue in queued}:
+            crash_points.reach("dispatcher.before_send")
+            dispatch.ring(queue)
+            crash_points.reach("dispatcher.after_send")
+        self._ring_again()
+        return len(queued)
 
     def _start_chores(self) -> None:
         if time.monotonic() - self._chores_at >= CHORES_SECONDS:
             start_due_chores()
             self._chores_at = time.monotonic()
 
-    def _reclaim(self) -> int:
+    def _reclaim(self) -> list[tuple[UUID, str]]:
         dead = [owner for owner in store.lease_owners() if holder.is_known_dead(owner)]
-        with transaction.atomic():
-            runs = store.reclaim(BATCH, dead)
-            crash_points.reach("dispatcher.after_reclaim") if runs else None
-            self._send(runs)
+        runs = store.reclaim(BATCH, dead)
         if runs:
+            crash_points.reach("dispatcher.after_reclaim")
             log.warning("Took back %d runs whose workers are gone.", len(runs))
-        return len(runs)
+        return runs
 
-    def _wake(self) -> int:
-        with transaction.atomic():
-            runs = store.wake_due(BATCH)
-            self._send(runs)
-        return len(runs)
-
-    def _hand_on_locks(self) -> int:
+    def _hand_on_locks(self) -> store.Queued:
         """Give locks that nobody works under to the next in their queues."""
         if time.monotonic() - self._locks_at < LOCKS_SECONDS:
-            return 0
+            return []
         self._locks_at = time.monotonic()
         store.tidy_locks()
-        sent = 0
+        queued: store.Queued = []
         for key in store.orphaned_locks(BATCH):
             with transaction.atomic():
-                runs = store.hand_on_orphan(key)
-                self._send(runs)
-            sent += len(runs)
-        return sent
+                queued += store.hand_on_orphan(key)
+        return queued
 
-    def _send_again(self) -> int:
-        empty = self._empty_queues()
-        with transaction.atomic():
-            runs = store.take_undelivered(
-                BATCH, patience=PATIENCE_SECONDS, patience_empty=PATIENCE_EMPTY_SECONDS, empty_queues=empty
-            )
-            self._send(runs)
-        return len(runs)
-
-    def _send(self, runs: list[tuple[UUID, str]]) -> None:
-        for run_id, queue in runs:
-            crash_points.reach("dispatcher.before_send")
-            dispatch.send_run(run_id, queue)
-            crash_points.reach("dispatcher.after_send")
-
-    def _empty_queues(self) -> list[str]:
-        """Return the queues that should hold something, but about which the broker says that they hold nothing."""
-        queued = Run.objects.filter(status__in=["queued", "rolling_back"], lease_owner="", wake_at=None)
-        names = queued.order_by().values_list("queue", flat=True).distinct()
-        return [name for name in names if self._broker.llen(name) == 0]
+    def _ring_again(self) -> None:
+        """Ring where runs stay though no message waits: it was lost, or lies with a worker that is busy."""
+        for queue in store.queues_left_alone(PATIENCE_SECONDS):
+            if dispatch.is_silent(queue):
+                dispatch.ring(queue)
 
     # Waiting ------------------------------------------------------------------------------------------
 

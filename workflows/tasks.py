@@ -1,21 +1,19 @@
-"""What Celery runs: load by id, call one service."""
+"""What Celery runs: one call of a service each."""
 
 from __future__ import annotations
-
-from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_process_init
 
-from workflows.dispatch import ADVANCE_RUN
+from workflows.dispatch import ADVANCE_RUNS
+from workflows.drain import drain
 from workflows.engine.holder import start_heartbeat
-from workflows.engine.runner import advance
 
 
-@shared_task(name=ADVANCE_RUN)
-def advance_run(run_id: str) -> None:
-    """Take a run as far as it goes now."""
-    advance(UUID(run_id))
+@shared_task(name=ADVANCE_RUNS)
+def advance_runs(queue: str) -> None:
+    """Take the queue's runs, one after the other, as far as each goes now."""
+    drain(queue)
 
 
 @worker_process_init.connect

@@ -1,4 +1,4 @@
-"""One Celery task advances one run: claim it, do what can be done now, let it go."""
+"""Advancing a run: claim it, do what can be done now, let it go."""
 
 from __future__ import annotations
 
@@ -25,21 +25,36 @@ RECHECK_SECONDS = 60.0
 
 
 def advance(run_id: UUID) -> None:
-    """Take the run as far as it goes now. Does nothing if it is finished, waits, or is held by another worker."""
-    crash_points.reach("worker.before_claim")
+    """Take this run as far as it goes now. Does nothing if it is finished, waits, or is held by another worker."""
     claimed = store.claim(run_id, identity())
-    if claimed is None:
-        return
+    if claimed is not None:
+        advance_claimed(claimed)
+
+
+def take_first(queue: str) -> tuple[Claimed | None, bool]:
+    """Claim the oldest run of the queue, if there is one; and tell whether there are more."""
+    crash_points.reach("worker.before_claim")
+    return store.claim_first(queue, identity())
+
+
+def take_next(queue: str) -> Claimed | None:
+    """Claim the oldest run of the queue, if there is one."""
+    crash_points.reach("worker.before_claim")
+    return store.claim_next(queue, identity())
+
+
+def advance_claimed(claimed: Claimed) -> None:
+    """Take a claimed run as far as it goes now, and let it go."""
     crash_points.reach("worker.after_claim")
     with (
         correlated(claimed.correlation_id),
-        bound_contextvars(run_id=str(run_id)),  # each log line of this run says so
+        bound_contextvars(run_id=str(claimed.run_id)),  # each log line of this run says so
         holder.holding(claimed.run_id, claimed.fence) as held,
     ):
         try:
             _advance(claimed, held)
         except (LeaseLost, LeaseTaken):
-            log.warning("Run %s was taken over by another worker; its state is theirs now.", run_id)
+            log.warning("Run %s was taken over by another worker; its state is theirs now.", claimed.run_id)
     crash_points.reach("worker.after_release")
 
 

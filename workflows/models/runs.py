@@ -18,7 +18,7 @@ def _choices(states: type[RunStatus | StepStatus | WaitingReason]) -> list[tuple
 
 
 class Run(models.Model):
-    """One execution of a workflow. A queued row is its own outbox entry: ``dispatched_at`` says when it was sent."""
+    """One execution of a workflow. The queue is this table: ``dispatched_at`` says since when a run is queued."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="+")
@@ -95,7 +95,11 @@ class Run(models.Model):
             models.Index(fields=["status", "-id"], name="run_by_status"),
             models.Index(fields=["-ended_at"], name="run_by_end", condition=Q(ended_at__isnull=False)),
             models.Index(fields=["wake_at"], name="run_wakes", condition=Q(wake_at__isnull=False)),
-            models.Index(fields=["id"], name="run_to_dispatch", condition=Q(status__in=["queued", "rolling_back"])),
+            models.Index(
+                fields=["queue", "id"],
+                name="run_queued",
+                condition=Q(status__in=["queued", "rolling_back"], lease_owner="", wake_at__isnull=True),
+            ),
             models.Index(fields=["id"], name="run_held", condition=Q(status__in=["running", "rolling_back"])),
             models.Index(fields=["customer_key", "-id"], name="run_by_customer", condition=~Q(customer_key="")),
             models.Index(fields=["correlation_id"], name="run_by_correlation"),

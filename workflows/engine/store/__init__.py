@@ -7,24 +7,18 @@ server-side-bound statements. Times are the database's: workers' clocks need not
 
 from __future__ import annotations
 
+from workflows.engine.store.claiming import LEASE_SECONDS, claim, claim_first, claim_next
 from workflows.engine.store.dispatching import (
     CHANNEL,
     MAX_LOSSES,
     lease_owners,
+    queues_left_alone,
     reclaim,
     seconds_to_next_wake,
-    take_undelivered,
     wake_due,
 )
 from workflows.engine.store.fleet import beat, forget_silent
-from workflows.engine.store.holding import (
-    LEASE_SECONDS,
-    RENEW_SECONDS,
-    checkpoint,
-    claim,
-    release,
-    renew,
-)
+from workflows.engine.store.holding import RENEW_SECONDS, checkpoint, release, renew
 from workflows.engine.store.locks import (
     Queued,
     give_back,
@@ -54,6 +48,8 @@ __all__ = [
     "beat",
     "checkpoint",
     "claim",
+    "claim_first",
+    "claim_next",
     "forget_silent",
     "give_back",
     "hand_on",
@@ -63,12 +59,12 @@ __all__ = [
     "lease_owners",
     "orphaned_locks",
     "queue_up",
+    "queues_left_alone",
     "reclaim",
     "release",
     "renew",
     "seconds_to_next_wake",
     "take_lock",
-    "take_undelivered",
     "tidy_locks",
     "wake_due",
     "workflow_state",

@@ -1,10 +1,11 @@
-"""What the dispatcher asks: which runs to send, to send again, and to take back from dead workers."""
+"""What the dispatcher asks: which runs are due, which were left alone, and which dead workers held."""
 
 from __future__ import annotations
 
 import json
 from uuid import UUID
 
+from workflows.engine.store.claiming import IS_QUEUED
 from workflows.engine.store.statement import run_sql
 
 CHANNEL = "evenkeel_dispatch"  # also named in holding.py, where a release notifies
@@ -22,18 +23,18 @@ UPDATE workflows_run r SET
 FROM due WHERE r.id = due.id RETURNING r.id, r.queue
 """
 
-_REDISPATCH = """
-WITH lost AS (
-    SELECT id FROM workflows_run
-    WHERE status IN ('queued', 'rolling_back') AND lease_owner = '' AND wake_at IS NULL
-      AND (dispatched_at IS NULL OR dispatched_at < clock_timestamp() - interval '1 second' *
-           CASE WHEN queue = ANY(%(empty_queues)s::text[]) THEN %(patience_empty)s::float
-                ELSE %(patience)s::float * power(2, least(dispatch_count, 5)) END)
-    ORDER BY dispatched_at NULLS FIRST LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED
+# Which queues hold a run is found by going from one to the next in the index, whatever their length.
+_LEFT_ALONE = f"""
+WITH RECURSIVE queues AS (
+    (SELECT queue FROM workflows_run WHERE {IS_QUEUED} ORDER BY queue LIMIT 1)
+    UNION ALL
+    SELECT (SELECT queue FROM workflows_run WHERE queue > q.queue AND {IS_QUEUED} ORDER BY queue LIMIT 1)
+    FROM queues q WHERE q.queue IS NOT NULL
 )
-UPDATE workflows_run r SET dispatched_at = clock_timestamp(), dispatch_count = r.dispatch_count + 1
-FROM lost WHERE r.id = lost.id RETURNING r.id, r.queue
-"""
+SELECT q.queue FROM queues q WHERE q.queue IS NOT NULL AND EXISTS (
+    SELECT 1 FROM workflows_run r WHERE r.queue = q.queue AND {IS_QUEUED}
+        AND (dispatched_at IS NULL OR dispatched_at < clock_timestamp() - %(seconds)s::float * interval '1 second'))
+"""  # noqa: S608 - of constants
 
 _RECLAIM = """
 WITH expired AS (
@@ -85,28 +86,17 @@ _LOSS = {
 
 
 def wake_due(limit: int) -> list[tuple[UUID, str]]:
-    """Queue the runs whose time has come; returns (id, queue) of each, to be sent before the commit."""
+    """Queue the runs whose time has come; returns (id, queue) of each."""
     return [(row[0], row[1]) for row in run_sql(_WAKE_DUE, {"limit": limit})]
 
 
-def take_undelivered(
-    limit: int, *, patience: float, patience_empty: float, empty_queues: list[str]
-) -> list[tuple[UUID, str]]:
-    """Return queued runs that no worker has taken for too long (seconds), to be sent again.
-
-    ``empty_queues`` are those that the broker says hold nothing: what was sent there is lost, or about to start.
-    """
-    parameters = {
-        "limit": limit,
-        "patience": patience,
-        "patience_empty": patience_empty,
-        "empty_queues": empty_queues,
-    }
-    return [(row[0], row[1]) for row in run_sql(_REDISPATCH, parameters)]
+def queues_left_alone(seconds: float) -> list[str]:
+    """Return the queues that hold a run which no worker has taken for that long."""
+    return [row[0] for row in run_sql(_LEFT_ALONE, {"seconds": seconds})]
 
 
 def reclaim(limit: int, dead_owners: list[str]) -> list[tuple[UUID, str]]:
-    """Take runs back whose lease expired or whose owner is known to be dead; returns those to be sent again.
+    """Take runs back whose lease expired or whose owner is known to be dead; returns those that are queued again.
 
     The fencing token grows, so the former owner can write no more. After ``MAX_LOSSES`` losses without a
     checkpoint in between the run fails and waits for a person.

@@ -1,4 +1,4 @@
-"""A worker's statements about the run it holds: claim, checkpoint, release, renew."""
+"""A worker's statements about the run it holds: checkpoint, release, renew."""
 
 from __future__ import annotations
 
@@ -11,62 +11,12 @@ from uuid import UUID
 from psycopg.rows import TupleRow
 
 from portal.core.errors import LeaseLost
-from workflows.engine.state import FINAL_RUN_STATUSES, RunStatus
+from workflows.engine.state import FINAL_RUN_STATUSES
+from workflows.engine.store.claiming import LEASE_SECONDS
 from workflows.engine.store.statement import run_sql
-from workflows.engine.store.writes import Claimed, Noted, Release, Writes
+from workflows.engine.store.writes import Noted, Release, Writes
 
-LEASE_SECONDS = 12.0
 RENEW_SECONDS = 4.0
-
-_CLAIM = """
-WITH claimed AS (
-    UPDATE workflows_run SET
-        status = CASE WHEN status = 'rolling_back' THEN status ELSE 'running' END,
-        waiting_reason = '', waiting_on = '', wake_at = NULL,
-        fence = fence + 1, lease_owner = %(owner)s::text,
-        lease_expires_at = clock_timestamp() + %(lease)s::float * interval '1 second',
-        started_at = COALESCE(started_at, clock_timestamp()), current_step_at = clock_timestamp()
-    WHERE id = %(run)s AND status IN ('queued', 'rolling_back') AND lease_owner = ''
-      AND (wake_at IS NULL OR wake_at <= clock_timestamp())
-    RETURNING *
-)
-SELECT c.id, w.slug, c.version, c.status, c.input::text, c.correlation_id, c.started_by, c.fence, c.undo_to_step,
-       c.current_step, c.lost_count, c.request,
-       (SELECT jsonb_agg(jsonb_build_object(
-            'step', s.step, 'status', s.status, 'attempts', s.attempts, 'helper_attempts', s.helper_attempts,
-            'generation', s.generation, 'output', s.output, 'error', s.error,
-            'waited', extract(epoch FROM clock_timestamp() - s.started_at)))
-        FROM workflows_steprun s WHERE s.run_id = c.id)::text
-FROM claimed c JOIN workflows_workflow w ON w.id = c.workflow_id
-"""
-
-
-def claim(run_id: UUID, owner: str) -> Claimed | None:
-    """Take the run under a new lease and fencing token.
-
-    Returns None when there is nothing to do: the run is finished, waits, or another worker holds it. That is
-    what makes a message that is delivered twice harmless.
-    """
-    rows = run_sql(_CLAIM, {"run": run_id, "owner": owner, "lease": LEASE_SECONDS})
-    if not rows:
-        return None
-    run, slug, version, status, data, correlation, by, fence, undo_to, step, lost, request, steps = rows[0]
-    return Claimed(
-        run_id=run,
-        workflow=slug,
-        version=version,
-        status=RunStatus(status),
-        input=json.loads(data),
-        correlation_id=correlation,
-        started_by=by,
-        fence=fence,
-        undo_to_step=undo_to,
-        current_step=step,
-        lost_count=lost,
-        request=request,
-        steps=json.loads(steps) if steps else [],
-    )
-
 
 _WRITE_STEPS = """
 steps AS (
