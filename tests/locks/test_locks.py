@@ -201,7 +201,7 @@ def test_the_dispatcher_hands_a_lost_lock_on() -> None:
     held_by(first)
     advance_once(second)
     ResourceLock.objects.update(run=None)
-    assert Dispatcher()._hand_on_locks() == 1
+    assert Dispatcher().round() == 1
     second.refresh_from_db()
     assert second.status == "queued"
 

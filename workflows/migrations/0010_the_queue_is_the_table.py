@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Workers take the oldest queued run of a queue from the table: an index that holds just those."""
 
-    dependencies = [("workflows", "0006_locks")]
+    dependencies = [("workflows", "0009_schedules")]
 
     operations = [
         migrations.RemoveIndex(model_name="run", name="run_to_dispatch"),
