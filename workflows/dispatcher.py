@@ -18,6 +18,7 @@ from django.db import connection, transaction
 
 from portal.core.chores import start_due_chores
 from workflows import dispatch
+from workflows.clockwork import Clockwork
 from workflows.engine import crash_points, holder, store
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Dispatcher:
         self._beaten_at = float("-inf")
         self._chores_at = float("-inf")
         self._locks_at = float("-inf")
+        self._clockwork = Clockwork()
         self._listener: psycopg.Connection | None = None
 
     def stop(self) -> None:
@@ -52,6 +54,7 @@ class Dispatcher:
                 moved = self.round()
                 if moved < BATCH:
                     self._wait()
+                self._clockwork.tick()
                 self._start_chores()
             except dispatch.UNREACHABLE as exc:
                 log.warning("The broker cannot be reached: %s. Trying again.", exc)

@@ -103,5 +103,23 @@ class BusinessRuleViolation(PermanentError):
     code = "business-rule"
 
 
+class ApprovalExpired(PermanentError):
+    """Nobody answered in time."""
+
+    code = "approval-expired"
+
+
+class Rejected(PermanentError):
+    """A person said no."""
+
+    code = "rejected"
+
+
+class ChildFailed(PermanentError):
+    """The run that this step started did not succeed."""
+
+    code = "child-failed"
+
+
 class DefinitionError(Exception):
     """A workflow's definition has a mistake; the message says where it is and how to mend it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -31,6 +32,29 @@ class BreakerClosed(Event):
 
     dependency: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked(Event):
+    """A run waits for a person's yes or no."""
+
+    run_id: str
+    workflow: str
+    step: str
+    question: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalOverdue(Event):
+    """Nobody has answered within the time that the workflow's author gave."""
+
+    run_id: str
+    workflow: str
+    step: str
+    question: str
+    asked_at: datetime
+    expires_at: datetime | None
 
 
 Handler = Callable[[Any], None]

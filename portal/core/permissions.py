@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from django.utils.functional import _StrPromise
+from typing import Any
 
 
 class Permission(StrEnum):
@@ -113,6 +110,6 @@ OBJECT_PERMISSIONS: frozenset[Permission] = frozenset(
 )
 
 
-def permission_choices() -> list[tuple[str, str | _StrPromise]]:
+def permission_choices() -> list[tuple[str, Any]]:
     """Return (codename, words) pairs for a model's ``Meta.permissions``."""
     return [(p.value, "May " + p.value.replace("_", " ")) for p in Permission]

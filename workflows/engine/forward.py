@@ -27,6 +27,7 @@ from workflows.engine.plan import AnyStep
 from workflows.engine.session import Session
 from workflows.engine.state import RunStatus, StepStatus, WaitingReason
 from workflows.engine.store import Release
+from workflows.errors import WorkflowError
 
 
 class Forward:
@@ -99,10 +100,22 @@ class Forward:
             session.note_event("step.succeeded", step.name, **found.told)
             self._settle(step, found.status, found.output, checkpoint.waited)
             return
+        if isinstance(found, pauses.Ended):
+            self._end_cancelled(step, found.error)
+            return
         if checkpoint.status is not StepStatus.WAITING:
             session.note_event("step.waiting", step.name, reason=found.reason, on=found.on, **found.told)
             session.note_step(step, StepStatus.WAITING, seconds=0.0, retry_in=found.wake_in)
         session.wait(found.reason, found.on, step=step.name, wake_in=found.wake_in)
+
+    def _end_cancelled(self, step: AnyStep, error: WorkflowError) -> None:
+        """End the run at a step that says so. It may be resumed, and asks again then."""
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        checkpoint.error = failure.describe_error(error)
+        session.note_event("step.failed", step.name, error=failure.brief(checkpoint.error))
+        session.note_step(step, StepStatus.FAILED, seconds=checkpoint.waited)
+        session.note_event("run.cancelled", step.name)
+        session.release(Release(RunStatus.CANCELLED, error=checkpoint.error, current_step=step.name))
 
     def _has_lock(self, step: AnyStep, template: str) -> bool:
         """Take the step's lock; False if the run waits for it now, or no key could be made."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workflows.services.approvals import approve_step, note_overdue_approvals, reject_step
 from workflows.services.available import AvailableCommand, available_commands
 from workflows.services.holding import pause_workflow, resume_workflow
 from workflows.services.registration import register_workflows
@@ -28,13 +29,16 @@ __all__ = [
     "PreviewLine",
     "RollbackPreview",
     "StartedRun",
+    "approve_step",
     "available_commands",
     "cancel_run",
     "decide_step",
+    "note_overdue_approvals",
     "pause_run",
     "pause_workflow",
     "preview_rollback",
     "register_workflows",
+    "reject_step",
     "resume_run",
     "resume_workflow",
     "retry_from_step",

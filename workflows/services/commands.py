@@ -18,7 +18,8 @@ from portal.core.permissions import Permission
 from portal.core.services.reasons import checked_reason
 from workflows import dispatch
 from workflows.definition import registry
-from workflows.engine.plan import AnyStep
+from workflows.engine import plan
+from workflows.engine.plan import AnyStep, Checkpoint
 from workflows.engine.state import (
     FINAL_RUN_STATUSES,
     RunStatus,
@@ -118,6 +119,16 @@ class Command:
             checkpoint.save(force_insert=True)
         else:
             checkpoint.save()
+
+    def go_on(self) -> None:
+        """Queue the run behind the step that was settled by hand."""
+        done = {name: Checkpoint(status=StepStatus(row.status)) for name, row in self.steps.items()}
+        following = plan.next_step(self.definition.plan.order, done)
+        self.run.current_step = following.name if following else ""
+        self.run.error = None
+        if self.run.status != RunStatus.QUEUED:
+            self.set_status(RunStatus.QUEUED)
+        self.send()
 
     def send(self) -> None:
         """Let a worker take the run after the commit."""

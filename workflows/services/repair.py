@@ -9,16 +9,18 @@ from pydantic import ValidationError
 
 from portal.core.actor import Actor
 from portal.core.clock import now
-from portal.core.errors import InvalidInput, InvalidTransition
+from portal.core.errors import Forbidden, InvalidInput, InvalidTransition
 from portal.core.permissions import Permission
 from workflows.definition import registry
 from workflows.definition.signatures import accepts_none
 from workflows.definition.step import Step
-from workflows.definition.values import Effect
+from workflows.definition.values import Effect, StepKind
 from workflows.engine import plan
 from workflows.engine.plan import AnyStep, Checkpoint
 from workflows.engine.state import Request, RunStatus, StepStatus
 from workflows.models import Attempt, Run, StepRun
+from workflows.queries.approvals import open_request, why_not_answered_by
+from workflows.services.approvals import withdraw_questions
 from workflows.services.commands import Command, command, refuse_while_held
 
 _S = StepStatus
@@ -115,13 +117,14 @@ def skip_step(
         refuse_while_held(doing.run)
         declared = doing.step(step)
         _refuse_unless_next(doing, declared)
+        _refuse_to_pass_by(doing, step)
         checkpoint = doing.checkpoint(step)
         needed = output_is_needed(doing.definition.plan.order, declared)
         checkpoint.output = _checked_output(declared, output, needed=needed)
         doing.set_step(checkpoint, _S.SKIPPED)
         checkpoint.ended_at = now()
         doing.save_step(checkpoint)
-        _go_on(doing)
+        doing.go_on()
         doing.after["output"] = "given by hand" if output is not None else "none"
         doing.tell("step.skipped", step, by_hand=True)
     return doing.run
@@ -167,7 +170,7 @@ def decide_step(
             checkpoint.attempts = 0
         doing.save_step(checkpoint)
         if doing.run.status in STANDING:
-            _go_on(doing)
+            doing.go_on()
         doing.after["happened"] = happened
         doing.tell("step.decided", step, happened=happened)
     return doing.run
@@ -209,7 +212,23 @@ def _stop(doing: Command, request: Request, status: RunStatus) -> None:
         doing.tell(f"run.{request.value}_requested")
         return
     doing.set_status(status)
+    if status is RunStatus.CANCELLED:
+        withdraw_questions(doing.run)
     doing.tell(f"run.{status.value}", doing.run.current_step)
+
+
+def _refuse_to_pass_by(doing: Command, step: str) -> None:
+    """Skipping a question is answering it: nobody else may.
+
+    :raises Forbidden: if the run asks something at this step that the actor may not answer.
+    """
+    request = open_request(doing.run)
+    if request is None or request.step != step:
+        return
+    problem = why_not_answered_by(doing.actor, doing.run, request)
+    if problem:
+        raise Forbidden(f"The step asks for an approval. {problem}.", permission=request.permission)
+    withdraw_questions(doing.run)
 
 
 def first_committed(steps: list[AnyStep], checkpoints: dict[str, StepRun]) -> AnyStep | None:
@@ -279,12 +298,22 @@ def _reset(doing: Command, checkpoint: StepRun) -> None:
 def _give_fresh_tries(doing: Command, checkpoint: StepRun) -> None:
     """A person's resume starts the count of tries anew; checkpoints of done steps stay as they are."""
     checkpoint.helper_attempts = 0
+    if _is_pausing(doing, checkpoint):
+        return
     if checkpoint.status in {_S.FAILED, _S.WAITING}:
         optional = doing.definition.steps[checkpoint.step].options.optional
         if not (optional and checkpoint.status == _S.FAILED):
             doing.set_step(checkpoint, _S.PENDING)
             checkpoint.attempts = 0
     doing.save_step(checkpoint)
+
+
+def _is_pausing(doing: Command, checkpoint: StepRun) -> bool:
+    """Tell whether a step's wait goes on when the run is resumed: a time, an answer, an event, another run."""
+    if checkpoint.status != _S.WAITING or checkpoint.attempts:
+        return False
+    goes_on = doing.before["status"] in {RunStatus.WAITING, RunStatus.PAUSED}
+    return goes_on and doing.definition.steps[checkpoint.step].kind is not StepKind.WORK
 
 
 def _undecided(steps: dict[str, StepRun]) -> str:
@@ -317,14 +346,3 @@ def _checked_output(step: AnyStep, output: Any, *, needed: bool) -> Any:
             for error in exc.errors(include_url=False, include_input=False, include_context=False)
         ]
         raise InvalidInput(f"The output of {step.name} is not valid.", fields={"output": problems}) from exc
-
-
-def _go_on(doing: Command) -> None:
-    """Queue the run behind the step that was settled by hand."""
-    done = {name: Checkpoint(status=StepStatus(row.status)) for name, row in doing.steps.items()}
-    following = plan.next_step(doing.definition.plan.order, done)
-    doing.run.current_step = following.name if following else ""
-    doing.run.error = None
-    if doing.run.status != RunStatus.QUEUED:
-        doing.set_status(RunStatus.QUEUED)
-    doing.send()

@@ -16,6 +16,7 @@ from workflows.engine.plan import AnyStep, Checkpoint
 from workflows.engine.state import RunStatus, StepStatus
 from workflows.models import Run, StepRun
 from workflows.queries.access import access_run
+from workflows.services.approvals import withdraw_questions
 from workflows.services.commands import command, refuse_while_held
 
 _S = StepStatus
@@ -112,6 +113,7 @@ def roll_back_run(
         if problem:
             raise InvalidTransition(problem)
         doing.set_status(RunStatus.ROLLING_BACK)
+        withdraw_questions(doing.run)
         undone = plan.to_undo(definition.plan.order, _checkpoints(doing.steps), to_step or "")
         for step in undone:
             doing.steps[step.name].helper_attempts = 0

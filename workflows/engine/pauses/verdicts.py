@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflows.definition.step import PausingStep
 from workflows.engine.state import StepStatus, WaitingReason
+from workflows.errors import WorkflowError
 
 if TYPE_CHECKING:
     from workflows.engine.session import Session
@@ -32,4 +33,12 @@ class Pending:
     told: dict[str, Any] = field(default_factory=dict)
 
 
-Handler = Callable[["Session", PausingStep[Any]], Settled | Pending]
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What the step waits for will not come, and that ends the run as cancelled."""
+
+    error: WorkflowError
+
+
+Verdict = Settled | Pending | Ended
+Handler = Callable[["Session", PausingStep[Any]], Verdict]
