@@ -42,6 +42,7 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
     "Work": (
         Section("workflow-list", "Workflows", "workflow", Permission.VIEW_WORKFLOW, "w"),
         Section("run-list", "Runs", "activity", Permission.VIEW_RUN, "r"),
+        Section("bulk-list", "Bulk repair", "layers", Permission.VIEW_RUN, "b"),
     ),
     "Reliability": (Section("dependency-list", "Dependencies", "plug", Permission.VIEW_WORKFLOW, "d"),),
     "Trust": (

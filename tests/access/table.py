@@ -65,6 +65,15 @@ ROWS: dict[str, Row] = {
     "run-pause": Row(P.PAUSE_RUN, BOTH),
     "run-cancel": Row(P.CANCEL_RUN, BOTH),
     "run-rollback": Row(P.ROLL_BACK_RUN, BOTH),
+    # bulk repair
+    "bulk-list": Row(P.VIEW_RUN),
+    "bulk-new": Row(P.START_BULK_OPERATION, BOTH, misses=True),
+    "bulk-detail": Row(P.VIEW_RUN),
+    "bulk-pause": Row(P.START_BULK_OPERATION, BOTH),
+    "bulk-continue": Row(P.START_BULK_OPERATION, BOTH),
+    "bulk-stop": Row(P.START_BULK_OPERATION, BOTH),
+    "bulk-approve": Row(P.APPROVE_BULK_OPERATION, BOTH),
+    "bulk-reject": Row(P.APPROVE_BULK_OPERATION, BOTH),
     # the demo's sandbox
     "sandbox": Row(P.OPERATE_SANDBOX),
     "sandbox-switch": Row(P.OPERATE_SANDBOX, POST, about={"slug": "payments"}),

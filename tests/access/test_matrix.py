@@ -18,10 +18,11 @@ from portal.core.models import ApiToken, AuditEntry, User
 from portal.core.permissions import OBJECT_PERMISSIONS, ROLE_PERMISSIONS, Permission, Role
 from tests.access.table import PUBLIC, ROWS, Row
 from tests.access.walk import Address, addresses
+from tests.bulk.help import begin
 from tests.factories import make_dependency, make_run, make_team, make_workflow
 from tests.personas import Personas
 from workflows.engine.state import RunStatus
-from workflows.models import Dependency, Run, Workflow
+from workflows.models import BulkOperation, Dependency, Run, Workflow
 
 pytestmark = pytest.mark.django_db
 PEOPLE = [*Role, "team_operator", "outsider"]
@@ -40,6 +41,7 @@ class World:
     dependency: Dependency
     foreign_run: Run
     entry: AuditEntry
+    operation: BulkOperation
 
     def path(self, address: Address, row: Row, **about: str) -> str:
         """Return an address of something that exists."""
@@ -52,6 +54,7 @@ class World:
             "role": "viewer",
             "entry_id": str(self.entry.pk),
             "token_id": str(uuid7()),
+            "operation_id": str(self.operation.pk),
             "number": "3",
         }
         names |= row.about | about
@@ -67,7 +70,8 @@ def world(personas: Personas, monkeypatch: pytest.MonkeyPatch) -> World:
     dependency = Dependency.objects.first() or make_dependency("payments-gateway")
     run = make_run(make_workflow(team=personas.team), status=RunStatus.FAILED)
     foreign = make_run(other, status=RunStatus.FAILED)
-    return World(personas, run, dependency, foreign, record(actor=SYSTEM, action="tests.world.made"))
+    entry = record(actor=SYSTEM, action="tests.world.made")
+    return World(personas, run, dependency, foreign, entry, begin(personas.actor("team_operator")))
 
 
 def rights_of(name: str) -> frozenset[Permission]:

@@ -9,13 +9,14 @@ from typing import Any
 from django.urls import reverse
 
 from portal.core.models import AuditEntry, User
-from workflows.models import Dependency, Run, Workflow
+from workflows.models import BulkOperation, Dependency, Run, Workflow
 
 PLAIN = {
     "overview": "overview",
     "workflows": "workflow-list",
     "runs": "run-list",
     "dependencies": "dependency-list",
+    "bulk": "bulk-list",
     "audit": "audit-list",
     "access": "access",
     "tokens": "tokens",
@@ -64,6 +65,11 @@ def places() -> Iterator[Place]:
         yield from _objects(
             f"run-{command}", filter(None, [newest.get(status)]), f"run-{command}", lambda run: run.id
         )
+    for command in ("resume", "rollback"):
+        yield Place(f"bulk-{command}", f"{reverse('bulk-new')}?kind=run&command={command}&filter=state%3Dfailed")
+    for operation in BulkOperation.objects.order_by("id"):
+        yield from _objects(f"bulk-{operation.status}", [operation], "bulk-detail", lambda operation: operation.pk)
+    yield from _objects("bulk-hand", BulkOperation.objects.filter(status="halted"), "bulk-continue", lambda o: o.pk)
     yield from _objects("dependency", troubled, "dependency-detail", lambda dependency: dependency.name)
     yield from _objects("audit-entry", entries, "audit-entry", lambda entry: entry.id)
     people = User.objects.filter(username="team_operator")

@@ -14,9 +14,11 @@ from portal.core.services.grants import grant_rights
 from portal.core.services.roles import grant_role
 from portal.core.services.tokens import create_token
 from portal.demo.services.history import write_history
+from tests.bulk.help import begin, select
 from tests.factories import make_heartbeat, make_run, open_breaker
+from workflows.bulk.engine import advance
 from workflows.engine.state import RunStatus, StepStatus
-from workflows.models import Workflow, WorkflowVersion
+from workflows.models import BulkOperation, Run, Workflow, WorkflowVersion
 from workflows.services.registration import register_workflows
 
 
@@ -55,6 +57,7 @@ def failing() -> None:
     make_run(payout, status=RunStatus.FAILED, at=sent, step_status=StepStatus.UNCERTAIN, ago=timedelta(minutes=7))
     make_run(settle, status=RunStatus.ROLLBACK_FAILED, at=_step(settle, 0), ago=timedelta(minutes=31))
     make_run(settle, status=RunStatus.DEGRADED, ago=timedelta(minutes=33))
+    _bulk_operations()
 
 
 SCENES = {"empty": empty, "ordinary": ordinary, "failing": failing}
@@ -64,6 +67,23 @@ def _step(workflow: Workflow, position: int) -> str:
     """Return the name of a workflow's step."""
     latest = WorkflowVersion.objects.get(workflow=workflow, number=workflow.latest_version)
     return str(latest.definition["steps"][position]["name"])
+
+
+def _bulk_operations() -> None:
+    """Two on the failed runs: one under way, one that met a surprise."""
+    actor = person(User.objects.get(username="operator"), origin="page 10.0.4.17")
+    failed = Run.objects.filter(status=RunStatus.FAILED, is_demo=False).order_by("id")
+    halves = list(failed.values_list("pk", flat=True))
+    surprised = begin(actor, select("cancel", "state=failed", *halves[:6]))
+    under_way = begin(actor, select("cancel", "state=failed", *halves[6:]), per_minute=10)
+    for operation in (surprised, under_way):
+        advance(operation.pk)
+        advance(operation.pk)
+    BulkOperation.objects.filter(pk=under_way.pk).update(next_at=now() + timedelta(hours=1))
+    BulkOperation.objects.filter(pk=surprised.pk).update(next_at=now())
+    Run.objects.filter(pk=halves[1]).update(request="pause")
+    Run.objects.filter(pk=halves[1]).update(status=RunStatus.ROLLING_BACK, ended_at=None)
+    advance(surprised.pk)
 
 
 def _acts(workflow: Workflow) -> None:

@@ -15,8 +15,8 @@ from django.http import QueryDict
 from portal.core.access import authorise
 from portal.core.actor import Actor
 from portal.core.errors import InvalidInput
-from portal.core.permissions import Permission
-from workflows.bulk.conf import MOST, Limit
+from portal.core.permissions import Permission, Role
+from workflows.bulk.conf import LIMITS, MOST, Limit
 from workflows.bulk.kinds import BulkCommand, BulkKind, Candidate
 from workflows.bulk.limits import limit_of
 from workflows.bulk.registry import command_of, kind_of
@@ -64,6 +64,11 @@ class DryRun:
         return len(self.affected)
 
     @property
+    def spared(self) -> int:
+        """How many match but would not be touched."""
+        return self.matching - self.count
+
+    @property
     def digest(self) -> str:
         """Stands for exactly the things that would be touched."""
         ids = sorted(id.hex for id, _ in self.affected)
@@ -73,6 +78,11 @@ class DryRun:
     def needs_approval(self) -> bool:
         """Whether it is larger than what the actor may start alone."""
         return self.count > self.limit.alone
+
+    @property
+    def needs_admin(self) -> bool:
+        """Whether it is larger than what a manager may approve."""
+        return self.count > LIMITS[Role.MANAGER].approve
 
     @property
     def missing(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from portal.core.access import authorise
 from portal.core.actor import Actor
@@ -86,8 +86,10 @@ def start_operation(
         raise SelectionChanged(_what_changed(found, expected), count=found.count, digest=found.digest)
     if not found.affected:
         raise Conflict(f"There is nothing that {found.command.label.lower()} would apply to.")
+    operation = _new(actor, found, reason, _rate(found, per_minute), operation_id or uuid7())
     with transaction.atomic():
-        operation = _new(actor, found, reason, _rate(found, per_minute), operation_id or uuid7())
+        if not _insert(operation):
+            return StartedOperation(BulkOperation.objects.get(pk=operation.pk, user=actor.user), created=False)
         _add_items(operation, found)
         _audit(actor, operation, "ask" if operation.status == _S.ASKED else "start", reason)
     return StartedOperation(operation, created=True)
@@ -214,8 +216,17 @@ def _new(actor: Actor, found: DryRun, reason: str, per_minute: int, operation_id
         next_at=at,
     )
     note(operation, actor.label, "Asked for approval" if found.needs_approval else "Started", reason)
-    operation.save(force_insert=True)
     return operation
+
+
+def _insert(operation: BulkOperation) -> bool:
+    """Write the operation; False if the same request has just written it (which is waited for)."""
+    try:
+        with transaction.atomic():
+            operation.save(force_insert=True)
+    except IntegrityError:
+        return False
+    return True
 
 
 def _add_items(operation: BulkOperation, found: DryRun) -> None:

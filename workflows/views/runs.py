@@ -14,6 +14,8 @@ from portal.core.actor import actor_of
 from portal.core.htmx import render_page, wants_fragment
 from portal.core.permissions import Permission
 from portal.core.web import requires
+from workflows.bulk.bar import bulk_bar
+from workflows.bulk.registry import kind_of
 from workflows.export import EXPORT_LIMIT, runs_as_csv
 from workflows.filters import RunFilter
 from workflows.forms import OWN_KEY
@@ -32,7 +34,8 @@ def run_list_page(request: HttpRequest) -> HttpResponse:
     tidy = tidied(request.GET)
     if tidy != request.GET:
         return HttpResponseRedirect(f"{request.path}?{tidy.urlencode()}")
-    filters = RunFilter(request.GET, queryset=visible_runs(actor_of(request)), request=request)
+    actor = actor_of(request)
+    filters = RunFilter(request.GET, queryset=visible_runs(actor), request=request)
     bar = filter_bar(filters, request.path)
     pinned = _uuid(request.GET.get("upto"))
     runs = run_list(
@@ -50,6 +53,7 @@ def run_list_page(request: HttpRequest) -> HttpResponse:
         "may_be_first_use": not runs.rows and not bar.chips and not without_place(request.GET),
         "count_words": _count_words(runs),
         "export_limit": EXPORT_LIMIT,
+        "bulk": bulk_bar(actor, kind_of("run"), request.GET, runs.total),
     }
     return render_page(request, "workflows/run_list.html", "workflows/_run_list.html", context)
 
