@@ -18,6 +18,8 @@ from workflows.models import (
     BreakerEvent,
     Dependency,
     Heartbeat,
+    LockTicket,
+    ResourceLock,
     Run,
     RunEvent,
     StepRun,
@@ -219,6 +221,19 @@ def make_run(
     run = Run.objects.create(**values | fields)
     _add_steps(run, steps, at, step_status)
     return run
+
+
+def make_lock(key: str, holder: Run, *waiting: Run, step: str = "post_to_ledger") -> ResourceLock:
+    """Return a lock that ``holder`` has had for a minute, with these runs waiting behind it, in this order."""
+    since = now() - timedelta(minutes=1)
+    lock = ResourceLock.objects.create(key=key, run=holder, step=step, token=next(_numbers), since=since)
+    for number, run in enumerate(waiting):
+        run.status, run.waiting_reason, run.waiting_on = RunStatus.WAITING, WaitingReason.LOCK, key
+        run.wake_at, run.lease_owner = None, ""
+        run.save()
+        queued_at = since + timedelta(seconds=10 + number)
+        LockTicket.objects.create(lock=lock, run=run, step=step, queued_at=queued_at)
+    return lock
 
 
 def _add_steps(run: Run, steps: list[Json], at: str, step_status: StepStatus | None) -> None:

@@ -22,6 +22,7 @@ from workflows.errors import (
     TransientError,
     WorkflowError,
 )
+from workflows.locks.queries import Place
 from workflows.models import Run, RunEvent, StepRun
 from workflows.under_way import steps_under_way
 
@@ -51,7 +52,7 @@ class Facts:
     """What the sentence is made from.
 
     ``last`` holds the latest event of each kind, ``steps`` the steps with a row, ``silent`` the kinds of process
-    (worker, dispatcher) that the run needs now and that are not heard from.
+    (worker, dispatcher) that the run needs now and that are not heard from, ``queue`` its place before a lock.
     """
 
     run: Run
@@ -61,6 +62,7 @@ class Facts:
     waiting_since: datetime | None
     silent: Sequence[str]
     now: datetime
+    queue: Place | None = None
 
     def declared(self, name: str) -> Json:
         """Return the declaration of a step."""
@@ -183,11 +185,27 @@ def _waiting_for(facts: Facts) -> Outcome:
             return Outcome(("Waits for configuration since ", since, f": {run.waiting_on}."), ((note,),))
         case WaitingReason.APPROVAL:
             return Outcome(("Waits for a person since ", since, f" at {place}: {run.waiting_on}."))
+        case WaitingReason.LOCK:
+            return _waiting_for_lock(facts, since)
         case WaitingReason.TIMER:
             return Outcome((f"Waits at {place}", *((" until ", run.wake_at) if run.wake_at else ()), "."))
         case _:
             what = run.waiting_on or run.waiting_reason
             return Outcome((f"Waits for {what} since ", since, f" at {place}", *again))
+
+
+def _waiting_for_lock(facts: Facts, since: datetime) -> Outcome:
+    place, run = facts.queue, facts.run
+    headline: Sentence = (f"Waits for the lock {run.waiting_on} since ", since)
+    if place is None:
+        return Outcome((*headline, f" at {facts.named(run.current_step)}."))
+    order = "next in the queue" if place.number == 1 else f"number {place.number} of {place.length} in the queue"
+    goes_on = "It goes on by itself when its turn comes."
+    if place.holder is None:
+        return Outcome((*headline, f", {order}."), ((f"The lock is being handed on. {goes_on}",),))
+    at = f" at {place.holder.step_words}" if place.holder.run else ""
+    holds: Sentence = (f"{place.holder.name[:1].upper()}{place.holder.name[1:]} holds it{at} since ",)
+    return Outcome((*headline, f", {order}."), ((*holds, place.holder.since, f". {goes_on}"),))
 
 
 def _waiting_for_retry(facts: Facts) -> Outcome:

@@ -25,6 +25,7 @@ class Permission(StrEnum):
     EDIT_DEAD_LETTER = "edit_dead_letter"
     DISCARD_DEAD_LETTER = "discard_dead_letter"
     OPERATE_DEPENDENCY = "operate_dependency"
+    BREAK_LOCK = "break_lock"
     PAUSE_WORKFLOW = "pause_workflow"
     START_BULK_OPERATION = "start_bulk_operation"  # how large: workflows/bulk/conf.py
     APPROVE_BULK_OPERATION = "approve_bulk_operation"
@@ -66,6 +67,7 @@ _OPERATOR = _SUPPORT | {
     Permission.EDIT_DEAD_LETTER,
     Permission.DISCARD_DEAD_LETTER,
     Permission.OPERATE_DEPENDENCY,
+    Permission.BREAK_LOCK,
     Permission.PAUSE_WORKFLOW,
     Permission.START_BULK_OPERATION,
     Permission.VIEW_AUDIT,
@@ -104,6 +106,7 @@ OBJECT_PERMISSIONS: frozenset[Permission] = frozenset(
         Permission.REPLAY_DEAD_LETTER,
         Permission.EDIT_DEAD_LETTER,
         Permission.DISCARD_DEAD_LETTER,
+        Permission.BREAK_LOCK,
         Permission.PAUSE_WORKFLOW,
         Permission.START_BULK_OPERATION,
     }

@@ -44,7 +44,10 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         Section("run-list", "Runs", "activity", Permission.VIEW_RUN, "r"),
         Section("bulk-list", "Bulk repair", "layers", Permission.VIEW_RUN, "b"),
     ),
-    "Reliability": (Section("dependency-list", "Dependencies", "plug", Permission.VIEW_WORKFLOW, "d"),),
+    "Reliability": (
+        Section("dependency-list", "Dependencies", "plug", Permission.VIEW_WORKFLOW, "d"),
+        Section("lock-list", "Locks", "lock", Permission.VIEW_RUN),
+    ),
     "Trust": (
         Section("audit-list", "Audit", "scroll-text", Permission.VIEW_AUDIT, "a"),
         Section("access", "Access", "users-round", Permission.VIEW_ACCESS),

@@ -103,6 +103,9 @@ ROWS: dict[str, Row] = {
     "dependency-hold-open": Row(P.OPERATE_DEPENDENCY, BOTH),
     "dependency-hold-closed": Row(P.OPERATE_DEPENDENCY, BOTH),
     "dependency-reset": Row(P.OPERATE_DEPENDENCY, BOTH),
+    # locks
+    "lock-list": Row(P.VIEW_RUN),
+    "lock-break": Row(P.BREAK_LOCK, BOTH),
     # the API
     "api-schema": Row(None),
     "api-reference": Row(None),
@@ -122,5 +125,7 @@ ROWS: dict[str, Row] = {
     "api-run-pause": Row(P.PAUSE_RUN, POST),
     "api-run-cancel": Row(P.CANCEL_RUN, POST),
     "api-run-rollback": Row(P.ROLL_BACK_RUN, POST),
+    "api-lock-list": Row(P.VIEW_RUN),
+    "api-lock-break": Row(P.BREAK_LOCK, POST),
     "api-dependency-list": Row(P.VIEW_WORKFLOW),
 }

@@ -19,7 +19,7 @@ from portal.core.permissions import OBJECT_PERMISSIONS, ROLE_PERMISSIONS, Permis
 from tests.access.table import PUBLIC, ROWS, Row
 from tests.access.walk import Address, addresses
 from tests.bulk.help import begin
-from tests.factories import make_dependency, make_run, make_team, make_workflow
+from tests.factories import make_dependency, make_lock, make_run, make_team, make_workflow
 from tests.personas import Personas
 from workflows.engine.state import RunStatus
 from workflows.models import BulkOperation, Dependency, Run, Workflow
@@ -56,6 +56,7 @@ class World:
             "token_id": str(uuid7()),
             "operation_id": str(self.operation.pk),
             "number": "3",
+            "key": "ledger:client-17",
         }
         names |= row.about | about
         if "rest" in address.arguments:
@@ -69,6 +70,7 @@ def world(personas: Personas, monkeypatch: pytest.MonkeyPatch) -> World:
     other = make_workflow(slug="conveyancing", team=make_team("legal"))
     dependency = Dependency.objects.first() or make_dependency("payments-gateway")
     run = make_run(make_workflow(team=personas.team), status=RunStatus.FAILED)
+    make_lock("ledger:client-17", run)
     foreign = make_run(other, status=RunStatus.FAILED)
     entry = record(actor=SYSTEM, action="tests.world.made")
     return World(personas, run, dependency, foreign, entry, begin(personas.actor("team_operator")))

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from portal.core.openapi import openapi
 from portal.wsgi import application
 from tests.api.client import make_token
-from tests.factories import make_run
+from tests.factories import make_lock, make_run
 from tests.personas import Personas
 from workflows.engine.state import RunStatus
 from workflows.models import Workflow
@@ -60,8 +60,13 @@ def real(personas: Personas) -> dict[str, list[str]]:
     """Names that exist, for the addresses, and a token."""
     register_workflows()
     workflow = Workflow.objects.get(slug="settle-invoice")
-    runs = [str(make_run(workflow, status=status).pk) for status in STATUSES]
-    return {"run_id": runs, "slug": ["settle-invoice", "partner-payout"], "token": [make_token(personas.operator)]}
+    runs = [make_run(workflow, status=status) for status in STATUSES]
+    return {
+        "run_id": [str(run.pk) for run in runs],
+        "slug": ["settle-invoice", "partner-payout"],
+        "key": [make_lock("ledger:client-17", runs[2]).key],
+        "token": [make_token(personas.operator)],
+    }
 
 
 @schema.parametrize()

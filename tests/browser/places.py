@@ -9,7 +9,7 @@ from typing import Any
 from django.urls import reverse
 
 from portal.core.models import AuditEntry, User
-from workflows.models import BulkOperation, Dependency, Run, Workflow
+from workflows.models import BulkOperation, Dependency, ResourceLock, Run, Workflow
 
 PLAIN = {
     "overview": "overview",
@@ -17,6 +17,7 @@ PLAIN = {
     "runs": "run-list",
     "dependencies": "dependency-list",
     "bulk": "bulk-list",
+    "locks": "lock-list",
     "audit": "audit-list",
     "access": "access",
     "tokens": "tokens",
@@ -71,6 +72,8 @@ def places() -> Iterator[Place]:
         yield from _objects(f"bulk-{operation.status}", [operation], "bulk-detail", lambda operation: operation.pk)
     yield from _objects("bulk-hand", BulkOperation.objects.filter(status="halted"), "bulk-continue", lambda o: o.pk)
     yield from _objects("dependency", troubled, "dependency-detail", lambda dependency: dependency.name)
+    taken = ResourceLock.objects.filter(run__isnull=False)[:1]
+    yield from _objects("lock-break", taken, "lock-break", lambda lock: lock.key)
     yield from _objects("audit-entry", entries, "audit-entry", lambda entry: entry.id)
     people = User.objects.filter(username="team_operator")
     yield from _objects("access-person", people, "access-person", lambda user: user.username)

@@ -15,7 +15,7 @@ from portal.core.services.roles import grant_role
 from portal.core.services.tokens import create_token
 from portal.demo.services.history import write_history
 from tests.bulk.help import begin, select
-from tests.factories import make_heartbeat, make_run, open_breaker
+from tests.factories import make_heartbeat, make_lock, make_run, open_breaker
 from workflows.bulk.engine import advance
 from workflows.engine.state import RunStatus, StepStatus
 from workflows.models import BulkOperation, Run, Workflow, WorkflowVersion
@@ -58,6 +58,9 @@ def failing() -> None:
     make_run(settle, status=RunStatus.ROLLBACK_FAILED, at=_step(settle, 0), ago=timedelta(minutes=31))
     make_run(settle, status=RunStatus.DEGRADED, ago=timedelta(minutes=33))
     _bulk_operations()
+    holder, *waiting = (make_run(settle, status=RunStatus.RUNNING, at=_step(settle, 1)) for _ in range(9))
+    make_lock("ledger:harbour-lane-estates", holder, *waiting)
+    make_lock("ledger:northwind-advisers", make_run(settle, status=RunStatus.RUNNING, at=_step(settle, 1)))
 
 
 SCENES = {"empty": empty, "ordinary": ordinary, "failing": failing}

@@ -13,8 +13,9 @@ from portal.core.models import AuditEntry
 from tests.browser.conftest import SignIn
 from tests.engine import drive, flows
 from tests.engine.flows import Note
-from tests.factories import make_workflow, open_breaker
+from tests.factories import make_lock, make_run, make_workflow, open_breaker
 from workflows import BusinessRuleViolation, StepContext, TransientError
+from workflows.engine.state import RunStatus
 from workflows.errors import OutcomeUnknown
 from workflows.models import Run
 
@@ -81,6 +82,11 @@ def of_workflow() -> Offer:
     return Offer(reverse("workflow-detail", args=[slug]), reverse("workflow-pause", args=[slug]))
 
 
+def of_lock() -> Offer:
+    make_lock("ledger:client-17", make_run(make_workflow(), status=RunStatus.RUNNING))
+    return Offer(reverse("lock-list"), reverse("lock-break", args=["ledger:client-17"]))
+
+
 OFFERS: dict[str, Callable[[], Offer]] = {
     "resume": lambda: of_run("resume", failed()),
     "retry": lambda: of_run("retry", failed()),
@@ -93,6 +99,7 @@ OFFERS: dict[str, Callable[[], Offer]] = {
     "let calls out": lambda: of_dependency("hold-closed"),
     "close the breaker": lambda: of_dependency("reset"),
     "hold a workflow": of_workflow,
+    "break a lock": of_lock,
 }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import path
 
-from workflows.api import commands, views
+from workflows.api import commands, locks, views
+from workflows.locks.keys import LOCK_KEY
 
 urlpatterns = [
     path("workflows/", views.WorkflowList.as_view(), name="api-workflow-list"),
@@ -21,5 +22,7 @@ urlpatterns = [
     path("runs/<uuid:run_id>/pause/", commands.Pause.as_view(), name="api-run-pause"),
     path("runs/<uuid:run_id>/cancel/", commands.Cancel.as_view(), name="api-run-cancel"),
     path("runs/<uuid:run_id>/rollback/", commands.Rollback.as_view(), name="api-run-rollback"),
+    path("locks/", locks.LockList.as_view(), name="api-lock-list"),
+    path(f"locks/{LOCK_KEY}/break/", locks.LockBreak.as_view(), name="api-lock-break"),
     path("dependencies/", views.DependencyList.as_view(), name="api-dependency-list"),
 ]

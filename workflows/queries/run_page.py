@@ -15,10 +15,11 @@ from portal.core import clock
 from portal.core.access import may
 from portal.core.actor import Actor
 from portal.core.permissions import Permission
-from workflows.engine.state import RunStatus, StepStatus
+from workflows.engine.state import RunStatus, StepStatus, WaitingReason
 from workflows.gantt import Bar, Chart, draw
 from workflows.history import TROUBLE, Line, line_of, waiting_since
 from workflows.lanes import LEGEND, lanes_of
+from workflows.locks.queries import Place, place_in_queue
 from workflows.models import Attempt, Run, RunEvent, StepRun, WorkflowVersion
 from workflows.outcome import Facts, Outcome, outcome, plain
 from workflows.presentation import State, StateName, run_state, short_id, step_state
@@ -51,6 +52,7 @@ class RunPage:
     silent: Sequence[str]
     redaction: Redaction
     now: datetime
+    queue: Place | None = None
 
     @property
     def short_id(self) -> str:
@@ -116,6 +118,7 @@ class RunPage:
             waiting_since=waiting_since(self.events),
             silent=self.silent,
             now=self.now,
+            queue=self.queue,
         )
         return outcome(facts)
 
@@ -235,7 +238,7 @@ def version_token(run: Run) -> str:
 
 
 def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
-    """Read what the page of ``run`` shows to ``actor``, who may see it. At most five queries."""
+    """Read what the page of ``run`` shows to ``actor``, who may see it. At most five queries, or seven in a queue."""
     definition, rows = declared_steps(run), step_rows(run)
     return RunPage(
         run=run,
@@ -248,6 +251,7 @@ def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
         silent=fleet().missing if run.status in _NEEDS_OTHERS else [],
         redaction=redaction_of(definition, sees_payload=may(actor, Permission.VIEW_PAYLOAD, run)),
         now=clock.now(),
+        queue=place_in_queue(actor, run) if run.waiting_reason == WaitingReason.LOCK else None,
     )
 
 
