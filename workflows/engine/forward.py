@@ -25,7 +25,7 @@ from workflows.engine import crash_points, failure, locks, pauses, plan, retry
 from workflows.engine.interrupt import FAILURES, LeaseTaken
 from workflows.engine.plan import AnyStep
 from workflows.engine.session import Session
-from workflows.engine.state import RunStatus, StepStatus, WaitingReason
+from workflows.engine.state import Request, RunStatus, StepStatus, WaitingReason
 from workflows.engine.store import Release
 from workflows.errors import WorkflowError
 
@@ -44,6 +44,8 @@ class Forward:
         session = self.session
         while not session.is_released:
             if session.request:
+                if session.request is Request.CANCEL:
+                    pauses.cancel_children(session)
                 session.obey()
                 return
             step = plan.next_step(session.order, session.checkpoints)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflows.definition.step import Step
+from workflows.definition.values import StepKind
 from workflows.definition.workflow import WorkflowDefinition
 from workflows.engine.state import DONE_STEP_STATUSES, RunStatus, StepStatus
 
@@ -64,6 +65,8 @@ def to_undo(order: Sequence[AnyStep], checkpoints: Mapping[str, Checkpoint], und
 def _may_have_happened(step: AnyStep, checkpoint: Checkpoint | None) -> bool:
     if checkpoint is None:
         return False
+    if step.kind is StepKind.CHILD:  # the run that it started may have done something, whatever became of it
+        return checkpoint.status not in {StepStatus.COMPENSATED, StepStatus.SKIPPED}
     if checkpoint.status in {StepStatus.SUCCEEDED, StepStatus.COMPENSATING, StepStatus.COMPENSATION_FAILED}:
         return True
     return step.verification is not None and needs_finding_out(checkpoint)
@@ -90,7 +93,9 @@ class Values(Mapping[str, Any]):
             return self._workflow.input_type.model_validate(self._input)
         step = self._workflow.steps[name]
         checkpoint = self._checkpoints.get(name)
-        if checkpoint is None or (checkpoint.output is None and step.may_lack_output):
+        if checkpoint is None:
+            return None
+        if checkpoint.output is None and (step.may_lack_output or checkpoint.status is StepStatus.SKIPPED):
             return None
         return step.load(checkpoint.output)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from portal.core.errors import LeaseLost
 from workflows.definition.locking import lock_key
+from workflows.definition.step import PausingStep
 from workflows.definition.values import Effect
-from workflows.engine import crash_points, failure, locks, plan, retry
+from workflows.engine import crash_points, failure, locks, pauses, plan, retry
 from workflows.engine.interrupt import FAILURES, LeaseTaken
 from workflows.engine.plan import AnyStep
 from workflows.engine.session import Session
@@ -49,6 +51,9 @@ class Rollback:
 
     def _undo(self, step: AnyStep) -> None:
         session, checkpoint = self.session, self.session.checkpoint_of(step)
+        if isinstance(step, PausingStep):
+            self._undo_by_waiting(step)
+            return
         if step.options.lock and not locks.acquire(session, step, lock_key(step.options.lock, session.values)):
             return
         if checkpoint.status in _STATUSES_TO_FIND_OUT and not self._did_happen(step):
@@ -63,6 +68,19 @@ class Rollback:
                 self._compensate(step)
         else:
             self._compensate(step)
+
+    def _undo_by_waiting(self, step: PausingStep[Any]) -> None:
+        """Undo what the step started elsewhere; the run is let go until that has ended."""
+        session = self.session
+        found = pauses.undo(session, step)
+        if isinstance(found, pauses.Pending):
+            session.note_step(step, StepStatus.COMPENSATING)
+            session.wait(found.reason, found.on, step=step.name, wake_in=found.wake_in)
+            return
+        session.checkpoint_of(step).helper_attempts = 0
+        session.note_event("step.compensated", step.name)
+        session.note_step(step, StepStatus.COMPENSATED)
+        session.flush(step.name)
 
     def _did_happen(self, step: AnyStep) -> bool:
         """A step that was tried without a known outcome is looked up before it is undone."""

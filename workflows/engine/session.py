@@ -18,12 +18,12 @@ from workflows.definition.context import StepContext
 from workflows.definition.sensitive import sensitive_fields
 from workflows.definition.step import Function
 from workflows.dependencies import guard
-from workflows.engine import crash_points, failure, store
+from workflows.engine import children, crash_points, failure, store
 from workflows.engine.holder import Held, identity
 from workflows.engine.interrupt import LeaseTaken, StepTimedOut, time_limit
 from workflows.engine.locks import HeldLock
 from workflows.engine.plan import AnyStep, Checkpoint, Values
-from workflows.engine.state import Request, RunStatus, StepStatus, WaitingReason
+from workflows.engine.state import FINAL_RUN_STATUSES, Request, RunStatus, StepStatus, WaitingReason
 from workflows.engine.store import AttemptWrite, Claimed, EventWrite, Release, StepWrite, Writes
 from workflows.errors import DependencyUnavailable, RateLimited, TransientError
 from workflows.redaction import values_under
@@ -147,6 +147,8 @@ class Session:
         :raises LeaseLost: if another worker has the run.
         """
         crash_points.reach("worker.before_release")
+        if self.claimed.is_child and how.status in FINAL_RUN_STATUSES:
+            self.write_along(lambda: children.tell_parent(self.claimed.run_id))
         writes, self._pending = self._pending, Writes()
         with self._with_what_goes_along():
             store.release(self.claimed.run_id, self.claimed.fence, self._owner, writes, how)

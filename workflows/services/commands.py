@@ -19,6 +19,7 @@ from portal.core.services.reasons import checked_reason
 from workflows import dispatch
 from workflows.definition import registry
 from workflows.engine import plan
+from workflows.engine.children import tell_parent
 from workflows.engine.plan import AnyStep, Checkpoint
 from workflows.engine.state import (
     FINAL_RUN_STATUSES,
@@ -164,6 +165,8 @@ def command(
         doing = Command(actor, run, steps, reason, action, _summary(run))
         yield doing
         run.save()
+        if run.parent_id and run.is_final and run.status != doing.before["status"]:
+            tell_parent(run.pk)
         record(
             actor=actor,
             action=action,

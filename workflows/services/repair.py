@@ -21,6 +21,7 @@ from workflows.engine.state import Request, RunStatus, StepStatus
 from workflows.models import Attempt, Run, StepRun
 from workflows.queries.approvals import open_request, why_not_answered_by
 from workflows.services.approvals import withdraw_questions
+from workflows.services.children import cancel_children, resume_children
 from workflows.services.commands import Command, command, refuse_while_held
 
 _S = StepStatus
@@ -53,6 +54,7 @@ def resume_run(*, actor: Actor, run_id: UUID, reason: str, expected_version: int
             doing.set_status(RunStatus.QUEUED)
         else:
             raise InvalidTransition(f"A run that is {doing.run.status.replace('_', ' ')} has nothing to resume.")
+        resume_children(doing, resume_run)
         for checkpoint in doing.steps.values():
             _give_fresh_tries(doing, checkpoint)
         doing.tell("run.resumed", doing.run.current_step)
@@ -81,6 +83,7 @@ def retry_from_step(
         if problem:
             raise InvalidTransition(problem)
         again = _with_followers(doing.definition, step)
+        resume_children(doing, resume_run)
         doing.set_status(RunStatus.QUEUED)
         for each in again:
             if each.name in doing.steps:
@@ -214,6 +217,7 @@ def _stop(doing: Command, request: Request, status: RunStatus) -> None:
     doing.set_status(status)
     if status is RunStatus.CANCELLED:
         withdraw_questions(doing.run)
+        cancel_children(doing, cancel_run)
     doing.tell(f"run.{status.value}", doing.run.current_step)
 
 
@@ -237,7 +241,8 @@ def first_committed(steps: list[AnyStep], checkpoints: dict[str, StepRun]) -> An
         checkpoint = checkpoints.get(step.name)
         if checkpoint is None:
             continue
-        once_only = step.options.effect is Effect.DATABASE or not step.options.idempotent
+        commits = step.options.effect is Effect.DATABASE or step.kind is StepKind.CHILD
+        once_only = commits or not step.options.idempotent
         if checkpoint.status == _S.UNCERTAIN or (once_only and checkpoint.status in {_S.SUCCEEDED, _S.RUNNING}):
             return step
     return None

@@ -126,13 +126,18 @@ def roll_back_run(
     return doing.run
 
 
+def nothing_was_done(steps: dict[str, StepRun]) -> bool:
+    """Tell whether no step was done or tried."""
+    return all(row.status in {_S.PENDING, _S.SKIPPED} for row in steps.values())
+
+
 def why_not_rolled_back(run: Run, steps: dict[str, StepRun]) -> str:
     """Return why the run cannot be rolled back now, "" if it can."""
     if run.lease_owner or run.status in {RunStatus.RUNNING, RunStatus.ROLLING_BACK}:
         return "A worker is at this run. Pause it first."
     if run.status in {RunStatus.ROLLED_BACK, RunStatus.SCHEDULED}:
         return f"A run that is {run.status.replace('_', ' ')} has nothing to undo."
-    if all(row.status in {_S.PENDING, _S.SKIPPED} for row in steps.values()):
+    if nothing_was_done(steps):
         return "No step was done yet."
     definition = registry.find(run.workflow.slug, run.version)
     for name, row in steps.items():
@@ -166,7 +171,7 @@ def _how(step: AnyStep, checkpoint: Checkpoint) -> str:
     assert step.compensation is not None  # noqa: S101 - plan.to_undo names no other
     what = step.compensation.call.__doc__ or step.compensation.call.__name__.replace("_", " ")
     first = what.strip().splitlines()[0]
-    if plan.needs_finding_out(checkpoint):
+    if plan.needs_finding_out(checkpoint) and step.verification:
         return f"Looks first whether it happened; if so: {first}"
     return first
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from pydantic import BaseModel, ValidationError
@@ -35,6 +36,15 @@ class StartedRun:
     created: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ChildOf:
+    """That a step of another run starts this one, which gets ``run_id``."""
+
+    run_id: UUID
+    parent_id: UUID
+    step: str
+
+
 def start_run(
     *,
     actor: Actor,
@@ -43,6 +53,7 @@ def start_run(
     idempotency_key: str | None = None,
     correlation_id: str | None = None,
     reason: str = "",
+    child_of: ChildOf | None = None,
 ) -> StartedRun:
     """Start a run of the workflow's latest version, inside the caller's transaction if there is one.
 
@@ -60,14 +71,18 @@ def start_run(
         raise NotFound(f'There is no workflow "{workflow}".') from None
     row = registered_workflow(definition)
     authorise(actor, Permission.START_RUN, row)
-    data = _checked_input(definition, input)
+    data = checked_input(definition, input)
     run = _new_run(definition, row, data)
     run.idempotency_key = _checked_key(idempotency_key)
     run.correlation_id = correlation_id or current_correlation_id() or new_correlation_id()
     run.started_by = actor.label[:200]
+    if child_of:
+        run.pk = child_of.run_id
     with transaction.atomic():
         if not _insert(run, definition, {"actor": actor.label} | ({"reason": reason} if reason else {})):
             return StartedRun(_first_run(run), created=False)
+        if child_of:
+            Run.objects.filter(pk=run.pk).update(parent=child_of.parent_id, parent_step=child_of.step)
         if actor.kind != "system":
             record(
                 actor=actor,
@@ -127,8 +142,11 @@ def _insert(run: Run, definition: registry.Definition, event: dict[str, str]) ->
     return True
 
 
-def _checked_input(definition: registry.Definition, data: Mapping[str, Any] | BaseModel) -> dict[str, Any]:
-    """Return the input as plain JSON values."""
+def checked_input(definition: registry.Definition, data: Mapping[str, Any] | BaseModel) -> dict[str, Any]:
+    """Return the input as plain JSON values.
+
+    :raises InvalidInput: with ``fields`` naming what is wrong with each.
+    """
     try:
         model = definition.input_type.model_validate(data if isinstance(data, BaseModel) else dict(data))
     except ValidationError as exc:

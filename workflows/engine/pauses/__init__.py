@@ -13,17 +13,23 @@ from typing import TYPE_CHECKING, Any
 from workflows.definition.step import PausingStep
 from workflows.definition.values import StepKind
 from workflows.engine.pauses.approval import approval
+from workflows.engine.pauses.child import cancel_children, child, undo_child
 from workflows.engine.pauses.sleep import sleep
 from workflows.engine.pauses.verdicts import Ended, Handler, Pending, Settled, Verdict
 
 if TYPE_CHECKING:
     from workflows.engine.session import Session
 
-HANDLERS: dict[StepKind, Handler] = {StepKind.SLEEP: sleep, StepKind.APPROVAL: approval}
+HANDLERS: dict[StepKind, Handler] = {StepKind.SLEEP: sleep, StepKind.APPROVAL: approval, StepKind.CHILD: child}
 
-__all__ = ["HANDLERS", "Ended", "Handler", "Pending", "Settled", "Verdict", "ask"]
+__all__ = ["HANDLERS", "Ended", "Handler", "Pending", "Settled", "Verdict", "ask", "cancel_children", "undo"]
 
 
 def ask(session: Session, step: PausingStep[Any]) -> Verdict:
     """Ask the step's handler whether the wait is over."""
     return HANDLERS[step.kind](session, step)
+
+
+def undo(session: Session, step: PausingStep[Any]) -> Settled | Pending:
+    """Undo what a step has started elsewhere; only a child run is something to undo."""
+    return undo_child(session, step)

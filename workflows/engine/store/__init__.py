@@ -7,6 +7,7 @@ server-side-bound statements. Times are the database's: workers' clocks need not
 
 from __future__ import annotations
 
+from workflows.engine.store.children import wake_parent
 from workflows.engine.store.claiming import LEASE_SECONDS, claim, claim_first, claim_next
 from workflows.engine.store.dispatching import (
     CHANNEL,
@@ -67,5 +68,6 @@ __all__ = [
     "take_lock",
     "tidy_locks",
     "wake_due",
+    "wake_parent",
     "workflow_state",
 ]

@@ -26,13 +26,13 @@ claimed AS (
         started_at = COALESCE(started_at, clock_timestamp()), current_step_at = clock_timestamp()
     WHERE {which}
     RETURNING id, workflow_id, version, status, input, correlation_id, started_by, fence, undo_to_step, current_step,
-        lost_count, request
+        lost_count, request, parent_id
 )"""
 
 # The first claim of a run finds no checkpoints, so it need not look for any.
 _TAKEN = """
 SELECT {more}, c.id, w.slug, c.version, c.status, c.input::text, c.correlation_id, c.started_by, c.fence,
-    c.undo_to_step, c.current_step, c.lost_count, c.request,
+    c.undo_to_step, c.current_step, c.lost_count, c.request, c.parent_id IS NOT NULL,
     CASE WHEN c.fence > 1 THEN (
         SELECT jsonb_agg(jsonb_build_object(
             'step', s.step, 'status', s.status, 'attempts', s.attempts, 'helper_attempts', s.helper_attempts,
@@ -78,7 +78,7 @@ def claim_next(queue: str, owner: str) -> Claimed | None:
 
 
 def _claimed(row: TupleRow) -> Claimed:
-    _, run, slug, version, status, data, correlation, by, fence, undo_to, step, lost, request, steps = row
+    _, run, slug, version, status, data, correlation, by, fence, undo_to, step, lost, request, is_child, steps = row
     return Claimed(
         run_id=run,
         workflow=slug,
@@ -92,5 +92,6 @@ def _claimed(row: TupleRow) -> Claimed:
         current_step=step,
         lost_count=lost,
         request=request,
+        is_child=is_child,
         steps=json.loads(steps) if steps else [],
     )

@@ -26,6 +26,7 @@ class Claimed:
     current_step: str
     lost_count: int
     request: str
+    is_child: bool
     steps: list[dict[str, Any]]
 
 
