@@ -74,7 +74,8 @@ class Rollback:
         session = self.session
         found = pauses.undo(session, step)
         if isinstance(found, pauses.Pending):
-            session.note_step(step, StepStatus.COMPENSATING)
+            if session.checkpoint_of(step).status not in _STATUSES_TO_FIND_OUT:
+                session.note_step(step, StepStatus.COMPENSATING)
             session.wait(found.reason, found.on, step=step.name, wake_in=found.wake_in)
             return
         session.checkpoint_of(step).helper_attempts = 0

@@ -83,19 +83,8 @@ RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
 STEP_TRANSITIONS: dict[StepStatus, frozenset[StepStatus]] = {
     _S.PENDING: frozenset({_S.RUNNING, _S.WAITING, _S.SUCCEEDED, _S.FELL_BACK, _S.SKIPPED, _S.FAILED, _S.UNCERTAIN}),
     _S.RUNNING: frozenset({_S.PENDING, _S.WAITING, _S.SUCCEEDED, _S.FELL_BACK, _S.FAILED, _S.UNCERTAIN}),
-    _S.WAITING: frozenset(
-        {
-            _S.PENDING,
-            _S.RUNNING,
-            _S.SUCCEEDED,
-            _S.FELL_BACK,
-            _S.SKIPPED,
-            _S.FAILED,
-            _S.UNCERTAIN,
-            _S.COMPENSATING,  # a child run is undone wherever it is
-        }
-    ),
-    _S.FAILED: frozenset({_S.PENDING, _S.SKIPPED, _S.COMPENSATING}),
+    _S.WAITING: frozenset({_S.PENDING, _S.RUNNING, _S.SUCCEEDED, _S.FELL_BACK, _S.SKIPPED, _S.FAILED, _S.UNCERTAIN}),
+    _S.FAILED: frozenset({_S.PENDING, _S.SKIPPED}),
     _S.UNCERTAIN: frozenset({_S.PENDING, _S.SUCCEEDED, _S.SKIPPED}),
     _S.SUCCEEDED: frozenset({_S.PENDING, _S.COMPENSATING, _S.COMPENSATED, _S.COMPENSATION_FAILED}),
     _S.FELL_BACK: frozenset({_S.PENDING, _S.COMPENSATING, _S.COMPENSATED, _S.COMPENSATION_FAILED}),
