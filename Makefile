@@ -16,7 +16,7 @@ run_stamp := $(call stamp,run)
 dev_stamp := $(call stamp,dev)
 bench_stamp := $(call stamp,bench)
 
-.PHONY: help run test lint screenshots bench lock install clean
+.PHONY: help run test lint screenshots bench torture lock install clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo 'make lint         every static check'
 	@echo 'make screenshots  pictures of every page, in screenshots/'
 	@echo 'make bench        numbers of the engine, beside other ways to do the same'
+	@echo 'make torture      five minutes of every fault at once, and what must be true afterwards'
 	@echo 'make lock         new lock files from requirements/*.in'
 	@echo 'make clean        remove what was built; data in .evenkeel/ stays'
 
@@ -42,6 +43,9 @@ screenshots: $(dev_stamp)
 
 bench: $(bench_stamp)
 	@$(bin)/python benchmarks/engine.py
+
+torture: $(dev_stamp)
+	@$(bin)/python benchmarks/torture.py $(ARGS)
 
 lock: $(dev_stamp)
 	for name in run dev bench; do \

@@ -59,7 +59,7 @@ class Fleet:
                 "CRASH_POINTS_DIR": str(self.crash_points),
             }
         )
-        self._commands: dict[str, tuple[str, ...]] = {
+        self.commands: dict[str, tuple[str, ...]] = {
             **{f"worker-{n}": (*CELERY, "-n", f"worker-{n}@%h") for n in range(workers)},
             **{f"dispatcher-{n}": (*MANAGE, "dispatcher") for n in range(dispatchers)},
         }
@@ -97,7 +97,7 @@ class Fleet:
             process = self.processes.get(server.name)
             if server.name not in self.down and (process is None or process.poll() is not None):
                 self._start_server(server)
-        for name, command in self._commands.items():
+        for name, command in self.commands.items():
             process = self.processes.get(name)
             if process is not None and process.poll() is None:
                 continue
@@ -105,11 +105,15 @@ class Fleet:
                 self.deaths[name] = self.deaths.get(name, 0) + 1
             self.processes[name] = spawn(
                 command,
-                environment=self.environment,
+                environment=self.environment_of(name),
                 output=self.log.fileno(),
                 folder=ROOT,
                 death_signal=signal.SIGKILL,
             )
+
+    def environment_of(self, name: str) -> Mapping[str, str]:
+        """Return the environment of a process of that name."""
+        return self.environment
 
     def kill(self, name: str) -> None:
         """SIGKILL a process by name; pool processes of a worker go with it."""

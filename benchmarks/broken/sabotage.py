@@ -1,0 +1,81 @@
+"""Taking one safeguard out of the loaded engine.
+
+Refuses to do so if what is to be taken out is not there any more, so that a proof does not quietly stop to be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from workflows.engine.forward import Forward
+from workflows.engine.plan import AnyStep
+from workflows.engine.session import Session
+from workflows.engine.state import StepStatus
+from workflows.engine.store import dispatching, holding
+
+
+def without_fence() -> None:
+    """Let a checkpoint be written whoever holds the run."""
+    for name in ("_CHECKPOINT", "_RELEASE", "_CHECKPOINT_WITH_ATTEMPTS", "_RELEASE_WITH_ATTEMPTS"):
+        _take_out(holding, name, " AND fence = %(fence)s::bigint", "")
+
+
+def without_claim() -> None:
+    """Let a run be claimed that somebody holds."""
+    _take_out(holding, "_CLAIM", "status IN ('queued', 'rolling_back') AND lease_owner = ''",
+              "status IN ('queued', 'running', 'rolling_back')")  # fmt: skip
+
+
+def without_intent() -> None:
+    """Call what must not be repeated without saying so before."""
+    note = Session.note_step
+
+    def note_no_intent(self: Session, step: AnyStep, status: StepStatus, **how: Any) -> None:
+        if status is not StepStatus.RUNNING or self.checkpoint_of(step).helper_attempts:
+            note(self, step, status, **how)
+
+    Session.note_step = note_no_intent  # type: ignore[method-assign]
+
+
+def without_verify() -> None:
+    """Take what may have happened for something that did not."""
+
+    def find_out(self: Forward, step: AnyStep) -> None:
+        self.session.claimed.lost_count = 0
+        self._did_not_happen(step)
+
+    Forward._find_out = find_out  # type: ignore[method-assign]
+
+
+def without_resending() -> None:
+    """Never send again what the broker lost."""
+    _take_out(dispatching, "_REDISPATCH", "WHERE status IN", "WHERE false AND status IN")
+
+
+def without_reclaim() -> None:
+    """Never take back what a dead worker held."""
+    _take_out(dispatching, "_RECLAIM", "WHERE status IN ('running', 'rolling_back') AND", "WHERE false AND")
+
+
+def without_transaction() -> None:
+    """Commit a DATABASE step's writes and its checkpoint one after the other."""
+    Forward._do_in_transaction = Forward._do  # type: ignore[method-assign]
+
+
+BROKEN: dict[str, Callable[[], None]] = {
+    "fence": without_fence,
+    "claim": without_claim,
+    "intent": without_intent,
+    "verify": without_verify,
+    "resending": without_resending,
+    "reclaim": without_reclaim,
+    "transaction": without_transaction,
+}
+
+
+def _take_out(module: object, name: str, part: str, instead: str) -> None:
+    whole = getattr(module, name)
+    if part not in whole:
+        raise RuntimeError(f"{name} does not hold what was to be taken out: {part}")
+    setattr(module, name, whole.replace(part, instead))
