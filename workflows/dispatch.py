@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from functools import cache
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from workflows.engine import crash_points
 
 log = logging.getLogger(__name__)
 ADVANCE_RUNS = "workflows.advance_runs"
+DO_ITEMS = "workflows.do_items"
 RUNG_MS = 1500  # a bell that nobody answered for this long may be rung again
 UNREACHABLE = (BrokerError, RedisError, OSError)
 _REST_SECONDS = 2.0  # after the broker failed, leave the ringing to the dispatcher for a moment
@@ -52,14 +54,35 @@ def enqueue_run(run_id: UUID, queue: str) -> None:
 
 def ring_if_possible(queue: str) -> None:
     """Call a worker to the queue now; leave it to the dispatcher if the broker cannot be reached."""
+    _if_possible(lambda: ring(queue), queue)
+
+
+def enqueue_items(run_id: UUID, step: str, slots: Sequence[int], queue: str) -> None:
+    """Ask a worker for each of these slots of a fan-out, after the caller's transaction has committed.
+
+    These are no bells: each names what is to be done. Never raises: the run looks again after a while, and asks
+    for the slots that nobody has taken.
+    """
+
+    def send() -> None:
+        for slot in slots:
+            signature(DO_ITEMS).apply_async(args=(str(run_id), step, slot), queue=queue, retry=False)
+
+    def send_if_possible() -> None:
+        _if_possible(send, queue)
+
+    transaction.on_commit(send_if_possible, robust=True)
+
+
+def _if_possible(send: Callable[[], None], queue: str) -> None:
     global _broker_failed_at
     if time.monotonic() - _broker_failed_at < _REST_SECONDS:
         return
     try:
-        ring(queue)
+        send()
     except UNREACHABLE as exc:
         _broker_failed_at = time.monotonic()
-        log.warning("The broker cannot be reached (%s); the dispatcher will ring for queue %s.", exc, queue)
+        log.warning("The broker cannot be reached (%s); what queue %s holds is sent for later.", exc, queue)
 
 
 def ring(queue: str) -> None:

@@ -121,5 +121,11 @@ class ChildFailed(PermanentError):
     code = "child-failed"
 
 
+class ItemsFailed(PermanentError):
+    """More items of a fan-out failed than are tolerated."""
+
+    code = "items-failed"
+
+
 class DefinitionError(Exception):
     """A workflow's definition has a mistake; the message says where it is and how to mend it."""

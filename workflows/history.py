@@ -42,6 +42,7 @@ _WORDS: dict[str, tuple[StateName, str]] = {
     "step.unavailable": (_WAIT, "found its service unavailable"),
     "step.awaits_lock": (_WAIT, "waits for its lock"),
     "step.lock_lost": (_AMBER, "had its lock broken by a person"),
+    "step.waiting": (_WAIT, "waits"),
     "step.skipped": (_STOP, "skipped"),
     "step.fell_back": (_AMBER, "used its fallback"),
     "step.uncertain": (_AMBER, "left it uncertain whether it happened"),

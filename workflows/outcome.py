@@ -187,6 +187,8 @@ def _waiting_for(facts: Facts) -> Outcome:
             return Outcome(("Waits for a person since ", since, f" at {place}: {run.waiting_on}."))
         case WaitingReason.LOCK:
             return _waiting_for_lock(facts, since)
+        case WaitingReason.ITEMS:
+            return Outcome((f"Working on the items of {place}, since ", since, f": {run.waiting_on}."))
         case WaitingReason.TIMER:
             return Outcome((f"Waits at {place}", *((" until ", run.wake_at) if run.wake_at else ()), "."))
         case _:

@@ -101,6 +101,7 @@ _WAITING_WORDS: dict[WaitingReason, str] = {
     WaitingReason.LOCK: "for another run",
     WaitingReason.CAPACITY: "for capacity",
     WaitingReason.CONFIGURATION: "for configuration",
+    WaitingReason.ITEMS: "for its items",
 }
 
 
@@ -108,6 +109,8 @@ def waiting_words(run: Run) -> str:
     """Return what a waiting run waits for: "for payments-gateway"; "" for a run that does not wait."""
     if run.waiting_reason == WaitingReason.DEPENDENCY and run.waiting_on:
         return f"for {run.waiting_on}"
+    if run.waiting_reason == WaitingReason.ITEMS:
+        return f"items {run.waiting_on}"  # "items 4200 of 10000 done"
     words = _WAITING_WORDS.get(WaitingReason(run.waiting_reason), "")
     return f"{words}: {run.waiting_on}" if words and run.waiting_on else words
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from celery import shared_task
 from celery.signals import worker_process_init
 
-from workflows.dispatch import ADVANCE_RUNS
+from workflows.dispatch import ADVANCE_RUNS, DO_ITEMS
 from workflows.drain import drain
 from workflows.engine.holder import start_heartbeat
+from workflows.engine.items import work
 
 
 @shared_task(name=ADVANCE_RUNS)
 def advance_runs(queue: str) -> None:
     """Take the queue's runs, one after the other, as far as each goes now."""
     drain(queue)
+
+
+@shared_task(name=DO_ITEMS)
+def do_items(run_id: str, step: str, slot: int) -> None:
+    """Do items of a fan-out for a while."""
+    work(UUID(run_id), step, slot)
 
 
 @worker_process_init.connect

@@ -11,8 +11,10 @@ from pydantic import BaseModel
 
 from portal.core.actor import SYSTEM
 from workflows.definition.workflow import WorkflowDefinition
+from workflows.engine.items import work
 from workflows.engine.runner import advance
-from workflows.models import Run, StepRun
+from workflows.engine.state import WaitingReason
+from workflows.models import ItemSlot, Run, StepItem, StepRun
 from workflows.services import roll_back_run, start_run
 
 I = TypeVar("I", bound=BaseModel)  # noqa: E741 - the input
@@ -38,6 +40,8 @@ def take_on(run: Run, *, rounds: int = 50) -> Run:
     for _ in range(rounds):
         advance(run.pk)
         run.refresh_from_db()
+        if run.waiting_reason == WaitingReason.ITEMS:
+            _do_items(run)
         if run.status not in _WAITED_FOR:
             return run
         Run.objects.filter(pk=run.pk, status="waiting").update(
@@ -45,6 +49,12 @@ def take_on(run: Run, *, rounds: int = 50) -> Run:
         )
         Run.objects.filter(pk=run.pk, status="rolling_back").update(wake_at=None)
     raise AssertionError(f"The run still waits after {rounds} rounds, the last time on {run.waiting_on or 'itself'}.")
+
+
+def _do_items(run: Run) -> None:
+    StepItem.objects.filter(run=run).update(next_attempt_at=None)
+    for slot in ItemSlot.objects.filter(run=run):
+        work(run.pk, slot.step, slot.number)
 
 
 def outputs(run: Run) -> dict[str, Any]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
 
+from workflows.definition.fan_out import FanOutStep
 from workflows.definition.locking import check_lock
 from workflows.definition.sensitive import sensitive_fields
 from workflows.definition.signatures import accepts_none, did_you_mean, fits, name_of, where
 from workflows.definition.step import Function, PausingStep, Step, StepOptions
 from workflows.definition.terms import ApprovalTerms, ChildTerms
-from workflows.definition.values import Effect
+from workflows.definition.values import Each, Effect
 from workflows.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def check_new_step(workflow: WorkflowDefinition[Any], function: Callable[..., An
     """
     name = function.__name__
     check_new_name(workflow, name, where(function))
+    problem = ""
     if not options.idempotent and options.effect is not Effect.EXTERNAL:
         problem = "idempotent=False only means something with effect=Effect.EXTERNAL"
     elif options.calls and options.effect is not Effect.EXTERNAL:
@@ -37,9 +40,25 @@ def check_new_step(workflow: WorkflowDefinition[Any], function: Callable[..., An
         problem = "timeout must be more than 0 seconds"
     elif inspect.iscoroutinefunction(function):
         problem = "it is an async function; steps are plain functions"
-    else:
+    elif options.each:
+        problem = _problem_of_each(options, options.each)
+    if not problem:
         return
     raise DefinitionError(f"{where(function)}: {workflow.name}.{name}: {problem}.")
+
+
+def _problem_of_each(options: StepOptions, each: Each) -> str:
+    """Return what is wrong with the options of a fan-out, "" if nothing is."""
+    is_share = isinstance(each.tolerate, float)
+    if each.concurrency < 1:
+        return "concurrency must be 1 or more"
+    if each.tolerate < 0 or (is_share and each.tolerate > 1):
+        return "tolerate is a number of items such as 3, or a share of them such as 0.05"
+    if options.lock:
+        return "lock= is for single steps; the items of each= would wait for one another"
+    if not options.idempotent:
+        return "each= needs a call that may be repeated under its operation key; idempotent=False is for single steps"
+    return ""
 
 
 def check_new_name(workflow: WorkflowDefinition[Any], name: str, declared_at: str) -> None:
@@ -77,15 +96,21 @@ def check_step(workflow: WorkflowDefinition[Any], step: Step[..., Any]) -> tuple
     for other in step.options.after:
         if workflow.steps.get(other.name) is not other:
             raise _error(step.body, f'after= names "{other.name}", which is no step of this workflow')
-    needs = _check_parameters(workflow, step, step.body, own_output=False)
+    needs = _check_parameters(workflow, step, step.body, own_output=False, own=step.own_parameters)
     for helper in (step.condition, step.replacement, step.verification):
         if helper:
             _check_parameters(workflow, step, helper, own_output=False)
     if step.compensation:
-        _check_parameters(workflow, step, step.compensation, own_output=True)
+        _check_parameters(workflow, step, step.compensation, own_output=True, own=step.own_parameters)
     _check_helper_outputs(step)
     check_lock(workflow, step)
-    return needs
+    return _needs_of_fan_out(step, needs) if isinstance(step, FanOutStep) else needs
+
+
+def _needs_of_fan_out(step: FanOutStep[..., Any], needs: tuple[str, ...]) -> tuple[str, ...]:
+    if step.verification:
+        raise _error(step.verification, "a step with each= is not verified; its items are repeated under their keys")
+    return tuple(dict.fromkeys((step.source or "input", *needs)))
 
 
 def _check_terms(workflow: WorkflowDefinition[Any], step: PausingStep[Any]) -> None:
@@ -149,10 +174,18 @@ def _starts(workflow: WorkflowDefinition[Any], wanted: WorkflowDefinition[Any], 
 
 
 def _check_parameters(
-    workflow: WorkflowDefinition[Any], step: Step[..., Any], function: Function, *, own_output: bool
+    workflow: WorkflowDefinition[Any],
+    step: Step[..., Any],
+    function: Function,
+    *,
+    own_output: bool,
+    own: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     needs: list[str] = []
     for name, annotation in function.signature.parameters.items():
+        if name in own:
+            _check_type(function, name, own[name], annotation, "the list")
+            continue
         if name == workflow.input_name:
             _check_type(function, name, workflow.input_type, annotation, "the input")
             needs.append("input")
@@ -173,10 +206,10 @@ def _check_parameters(
 
 
 def _check_source(function: Function, name: str, source: Step[..., Any], annotation: Any, *, own: bool) -> None:
-    given = source.output_type
+    given = source.undone_type if own else source.output_type
     if given is inspect.Signature.empty:
         raise _error(source.body, "it needs a return annotation (-> None if it returns nothing)")
-    if not source.has_output:
+    if given is type(None):
         raise _error(
             function, f'parameter "{name}": step "{name}" returns nothing; use after=[{name}] for order alone'
         )

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from workflows.definition.fan_out import FanOutStep
 from workflows.definition.sensitive import sensitive_fields
 from workflows.definition.step import PausingStep, Step
 from workflows.definition.values import Effect
@@ -72,6 +73,18 @@ def _describe_step(workflow: WorkflowDefinition[Any], step: Step[..., Any], posi
         # Only where there is one: the digest of versions without stays what it was.
         **({"lock": options.lock} if options.lock else {}),
         **({"terms": terms.described()} if terms else {}),
+        **({"each": _describe_each(step)} if isinstance(step, FanOutStep) else {}),
+    }
+
+
+def _describe_each(step: FanOutStep[..., Any]) -> dict[str, Any]:
+    each = step.each
+    return {
+        "over": each.over,
+        "item": step.item_name,
+        "concurrency": each.concurrency,
+        "tolerate": each.tolerate,
+        "sensitive": sensitive_fields(step.item_type),
     }
 
 

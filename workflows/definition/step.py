@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from workflows.definition.signatures import CONTEXT, Signature, read_signature, where
 from workflows.definition.terms import ChildTerms, Terms
-from workflows.definition.values import Dependency, Effect, Retry, StepKind
+from workflows.definition.values import Dependency, Each, Effect, Retry, StepKind
 from workflows.errors import DefinitionError
 
 P = ParamSpec("P")
@@ -34,6 +34,7 @@ class StepOptions:
     fallback: Callable[..., Any] | None
     title: str
     lock: str | None = None
+    each: Each | None = None
 
 
 class Function:
@@ -106,6 +107,16 @@ class Step(Generic[P, R]):
     def output_type(self) -> Any:
         """The return annotation; ``NoneType`` for a step without an output."""
         return self.body.signature.returns
+
+    @property
+    def undone_type(self) -> Any:
+        """What the compensation gets under the step's own name."""
+        return self.output_type
+
+    @property
+    def own_parameters(self) -> Mapping[str, Any]:
+        """What the body takes besides the input and other steps' outputs, by name."""
+        return {}
 
     @property
     def has_output(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,6 +30,7 @@ class StepKind(StrEnum):
     WAIT_FOR = "wait_for"
     APPROVAL = "approval"
     CHILD = "child"
+    EACH = "each"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +169,30 @@ class Impact:
 @dataclass(frozen=True, slots=True)
 class Sensitive:
     """Marks a model's field (``card: Annotated[str, Sensitive()]``) whose value is hidden from most people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Which fields of a fan-out's items name one and say what it is worth: "INV-2026-00412, 250.00 EUR"."""
+
+    name: str | None = None
+    amount: str | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A fan-out: over what, how many items at a time, and how many may fail.
+
+    :param over: the step, or ``input.field``, that gives the list.
+    :param tolerate: a whole number of items, or a share of them (a fraction between 0 and 1).
+    """
+
+    over: str
+    concurrency: int
+    tolerate: float
+    item: Item
+
+    def tolerated(self, total: int) -> int:
+        """Return how many of ``total`` items may fail; a share is rounded down."""
+        return self.tolerate if isinstance(self.tolerate, int) else math.floor(self.tolerate * total)

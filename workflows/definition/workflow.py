@@ -15,12 +15,13 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar
 from pydantic import BaseModel
 
 from portal.core.permissions import Permission, Role
-from workflows.definition import checks, registry
+from workflows.definition import checks, fan_out, registry
+from workflows.definition.fan_out import FanOutStep
 from workflows.definition.schedule import Schedule, problem_of, schedules_of
 from workflows.definition.signatures import snake_case
 from workflows.definition.step import PausingStep, Step, StepOptions
 from workflows.definition.terms import Approval, ApprovalTerms, ChildTerms, Question, Terms, filled_in, quotes_of
-from workflows.definition.values import Dependency, Effect, Impact, Objective, Retry, Setting, StepKind
+from workflows.definition.values import Dependency, Each, Effect, Impact, Item, Objective, Retry, Setting, StepKind
 from workflows.errors import DefinitionError
 
 P = ParamSpec("P")
@@ -92,6 +93,10 @@ class WorkflowDefinition(Generic[I]):
         fallback: Callable[..., Any] | None = None,
         lock: str | None = None,
         title: str = "",
+        each: str | None = None,
+        concurrency: int = 10,
+        tolerate: float = 0,
+        item: Item | None = None,
     ) -> Callable[[Callable[P, R]], Step[P, R]]:
         """Add the decorated function as a step.
 
@@ -106,6 +111,11 @@ class WorkflowDefinition(Generic[I]):
         :param fallback: called with the same values when the step has failed; its output takes the step's place.
         :param lock: what it must have to itself, such as ``"ledger:{invoice.client_id}"``: one run at a time is in a
             step with the same key, in the order in which they came.
+        :param each: do it for each item of the list that this step (or ``input.field``) gives. The parameter that
+            is neither the input nor a step takes the item; later steps get the list of what was returned.
+        :param concurrency: with ``each``, items under way at a time, over all workers.
+        :param tolerate: with ``each``, how many items may fail: a number, or a share of them such as 0.05.
+        :param item: with ``each``, which fields of an item name it and say what it is worth.
         :raises DefinitionError: for a duplicate name or options that contradict each other.
         """
 
@@ -122,9 +132,11 @@ class WorkflowDefinition(Generic[I]):
                 fallback=fallback,
                 lock=lock,
                 title=title,
+                each=Each(each, concurrency, tolerate, item or Item()) if each else None,
             )
             checks.check_new_step(self, function, options)
-            step = Step(self.name, function, options)
+            kind = FanOutStep if each else Step
+            step = kind(self.name, function, options)
             self.steps[step.name] = step
             return step
 
@@ -275,6 +287,9 @@ class WorkflowDefinition(Generic[I]):
 
         :raises DefinitionError: naming file, step and parameter of the first mistake.
         """
+        for step in self.steps.values():
+            if isinstance(step, FanOutStep):
+                fan_out.bind(self, step)
         needs = {name: checks.check_step(self, step) for name, step in self.steps.items()}
         after = {name: tuple(s.name for s in step.options.after) for name, step in self.steps.items()}
         order = checks.in_order(self, {name: (*needs[name], *after[name]) for name in self.steps})

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from portal.core.errors import LeaseLost, LockLost
+from workflows.definition.fan_out import FanOutStep
 from workflows.definition.locking import lock_key
 from workflows.definition.step import PausingStep
 from workflows.definition.values import Effect
@@ -61,7 +62,7 @@ class Forward:
             checkpoint.attempts = 0
         if step.condition and not self._condition_holds(step):
             return
-        if isinstance(step, PausingStep):
+        if isinstance(step, PausingStep | FanOutStep):
             self._pause_at(step)
         elif step.options.lock and not self._has_lock(step, step.options.lock):
             return
@@ -88,7 +89,7 @@ class Forward:
         self._settle(step, StepStatus.SKIPPED, None)
         return False
 
-    def _pause_at(self, step: PausingStep[Any]) -> None:
+    def _pause_at(self, step: AnyStep) -> None:
         """Ask whether what the step waits for has come; if not, let the run go until then."""
         session, checkpoint = self.session, self.session.checkpoint_of(step)
         try:
@@ -196,7 +197,7 @@ class Forward:
 
     def _end(self) -> Release:
         session = self.session
-        status = plan.final_status(session.checkpoints)
+        status = plan.final_status(session.order, session.checkpoints)
         session.note_event(f"run.{status.value}")
         last = session.checkpoint_of(session.order[-1])
         return Release(status, output=last.output)

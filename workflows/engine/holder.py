@@ -8,11 +8,10 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from uuid import UUID
 
 import psutil
 from django.db import Error as DatabaseError
@@ -27,10 +26,12 @@ DEAF_SECONDS = 15.0  # a step that ignores its interruption for this long takes 
 
 @dataclass(slots=True)
 class Held:
-    """The run in hand. ``deadline``: when the running step must be over (monotonic seconds), None between steps."""
+    """The work in hand. ``renew`` makes its lease last longer, and says whether it still could.
 
-    run_id: UUID
-    fence: int
+    ``deadline``: when the running step must be over (monotonic seconds), None between steps.
+    """
+
+    renew: Callable[[], bool]
     deadline: float | None = None
 
 
@@ -68,16 +69,16 @@ def is_known_dead(owner: str) -> bool:
 
 
 class Holder:
-    """Holds at most one run at a time: steps run in the process's main thread."""
+    """Holds at most one piece of work, a run or a slot, at a time: steps run in the process's main thread."""
 
     def __init__(self) -> None:
         self._held: Held | None = None
         self._lock = threading.Lock()
 
     @contextmanager
-    def holding(self, run_id: UUID, fence: int) -> Iterator[Held]:
-        """Keep the lease on this run alive (if the heartbeat runs) for the length of a ``with`` block."""
-        held = Held(run_id, fence)
+    def holding(self, renew: Callable[[], bool]) -> Iterator[Held]:
+        """Keep a lease alive (if the heartbeat runs) for the length of a ``with`` block."""
+        held = Held(renew)
         with self._lock:
             self._held = held
         try:
@@ -107,7 +108,7 @@ class Holder:
         if held.deadline is not None and time.monotonic() > held.deadline + DEAF_SECONDS:
             log.critical("A step ignored its time limit for %g s; this worker process ends itself.", DEAF_SECONDS)
             os.kill(os.getpid(), signal.SIGKILL)
-        if not store.renew(held.run_id, held.fence):
+        if not held.renew():
             with self._lock:
                 if self._held is held and held.deadline is not None:
                     interrupt.take_lease_away()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workflows.definition.fan_out import FanOutStep
 from workflows.definition.step import Step
 from workflows.definition.values import StepKind
 from workflows.definition.workflow import WorkflowDefinition
@@ -41,11 +42,20 @@ def next_step(order: Sequence[AnyStep], checkpoints: Mapping[str, Checkpoint]) -
     return next((step for step in order if not is_settled(step, checkpoints.get(step.name))), None)
 
 
-def final_status(checkpoints: Mapping[str, Checkpoint]) -> RunStatus:
-    """Return the status of a run that is through: degraded if a step fell back or an optional one failed."""
+def final_status(order: Sequence[AnyStep], checkpoints: Mapping[str, Checkpoint]) -> RunStatus:
+    """Return the status of a run that is through: degraded if a step fell back, or something optional failed."""
     lacking = {StepStatus.FELL_BACK, StepStatus.FAILED}
-    degraded = any(checkpoint.status in lacking for checkpoint in checkpoints.values())
+    degraded = any(
+        checkpoint.status in lacking or (isinstance(step, FanOutStep) and lacks_items(checkpoint.output))
+        for step in order
+        if (checkpoint := checkpoints.get(step.name))
+    )
     return RunStatus.DEGRADED if degraded else RunStatus.SUCCEEDED
+
+
+def lacks_items(output: Any) -> bool:
+    """Tell whether items of a fan-out failed and were tolerated, by the summary that stands for its output."""
+    return isinstance(output, dict) and bool(output["failed"])
 
 
 def to_undo(order: Sequence[AnyStep], checkpoints: Mapping[str, Checkpoint], undo_to: str = "") -> list[AnyStep]:
@@ -69,6 +79,8 @@ def _may_have_happened(step: AnyStep, checkpoint: Checkpoint | None) -> bool:
         return checkpoint.status not in {StepStatus.COMPENSATED, StepStatus.SKIPPED}
     if checkpoint.status in {StepStatus.SUCCEEDED, StepStatus.COMPENSATING, StepStatus.COMPENSATION_FAILED}:
         return True
+    if isinstance(step, FanOutStep):  # some of its items may be done
+        return checkpoint.status in {StepStatus.PENDING, StepStatus.WAITING, StepStatus.FAILED}
     return step.verification is not None and needs_finding_out(checkpoint)
 
 
@@ -82,11 +94,19 @@ class Values(Mapping[str, Any]):
     """The values that step functions may ask for by name: the input and the outputs so far.
 
     Each read makes a fresh value from what was checkpointed, so a step cannot change what another sees,
-    and a resumed run sees exactly what an uninterrupted one does.
+    and a resumed run sees exactly what an uninterrupted one does. What the items of a fan-out gave is no part of
+    its checkpoint (there may be thousands): ``items_of`` reads it.
     """
 
-    def __init__(self, workflow: WorkflowDefinition[Any], data: Any, checkpoints: Mapping[str, Checkpoint]) -> None:
+    def __init__(
+        self,
+        workflow: WorkflowDefinition[Any],
+        data: Any,
+        checkpoints: Mapping[str, Checkpoint],
+        items_of: Callable[[str], Iterable[Any]] = lambda step: (),
+    ) -> None:
         self._workflow, self._input, self._checkpoints = workflow, data, checkpoints
+        self._items_of = items_of
 
     def __getitem__(self, name: str) -> Any:
         if name == self._workflow.input_name:
@@ -97,6 +117,8 @@ class Values(Mapping[str, Any]):
             return None
         if checkpoint.output is None and (step.may_lack_output or checkpoint.status is StepStatus.SKIPPED):
             return None
+        if isinstance(step, FanOutStep) and isinstance(checkpoint.output, dict):
+            return step.load(list(self._items_of(name)))
         return step.load(checkpoint.output)
 
     def __iter__(self) -> Iterator[str]:

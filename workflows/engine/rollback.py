@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from portal.core.errors import LeaseLost
+from workflows.definition.fan_out import FanOutStep
 from workflows.definition.locking import lock_key
 from workflows.definition.step import PausingStep
 from workflows.definition.values import Effect
@@ -15,6 +16,7 @@ from workflows.engine.plan import AnyStep
 from workflows.engine.session import Session
 from workflows.engine.state import RunStatus, StepStatus, WaitingReason
 from workflows.engine.store import Release
+from workflows.engine.undo_items import undo_items
 
 _STATUSES_TO_FIND_OUT = frozenset({StepStatus.RUNNING, StepStatus.WAITING, StepStatus.FAILED, StepStatus.UNCERTAIN})
 
@@ -56,14 +58,17 @@ class Rollback:
             return
         if step.options.lock and not locks.acquire(session, step, lock_key(step.options.lock, session.values)):
             return
-        if checkpoint.status in _STATUSES_TO_FIND_OUT and not self._did_happen(step):
+        is_unknown = checkpoint.status in _STATUSES_TO_FIND_OUT and not isinstance(step, FanOutStep)
+        if is_unknown and not self._did_happen(step):
             locks.give_back_with_next_write(session)
             session.note_event("step.verified", step.name, happened=False)
             session.note_step(step, StepStatus.FAILED)
             session.flush(step.name)
             return
         crash_points.reach("worker.before_compensation")
-        if step.options.effect is Effect.DATABASE:
+        if isinstance(step, FanOutStep):
+            undo_items(session, step)
+        elif step.options.effect is Effect.DATABASE:
             with session.in_transaction():
                 self._compensate(step)
         else:
@@ -128,7 +133,7 @@ class Rollback:
             retry_in_seconds=round(delay, 2),
             error=failure.brief(checkpoint.error),
         )
-        known = checkpoint.status not in _STATUSES_TO_FIND_OUT
+        known = checkpoint.status not in _STATUSES_TO_FIND_OUT | {StepStatus.PENDING}
         session.note_step(step, StepStatus.COMPENSATING if known else checkpoint.status)
         session.wait(
             WaitingReason.RETRY, waits_on or step.name, step=step.name, wake_in=delay, error=checkpoint.error

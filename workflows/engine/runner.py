@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from uuid import UUID
 
 from structlog.contextvars import bound_contextvars
@@ -49,7 +50,7 @@ def advance_claimed(claimed: Claimed) -> None:
     with (
         correlated(claimed.correlation_id),
         bound_contextvars(run_id=str(claimed.run_id)),  # each log line of this run says so
-        holder.holding(claimed.run_id, claimed.fence) as held,
+        holder.holding(partial(store.renew, claimed.run_id, claimed.fence)) as held,
     ):
         try:
             _advance(claimed, held)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -33,6 +34,15 @@ FLUSH_SECONDS = 1.0  # PURE steps ride with the next commit, but not for longer 
 _NOT_ITS_PART = (DependencyUnavailable, TransientError, StepTimedOut, OSError, httpx.HTTPError)
 
 
+@dataclass(frozen=True, slots=True)
+class AtItem:
+    """The item of a fan-out for which functions are called. ``key``: its part of the operation key."""
+
+    key: str
+    values: Mapping[str, Any]
+    secrets: Collection[str]
+
+
 class Session:
     """Collects what a run's worker has to say and writes it, fenced, in as few statements as possible."""
 
@@ -42,7 +52,7 @@ class Session:
         self.order = definition.plan.order
         self.positions = {step.name: position for position, step in enumerate(self.order)}
         self.checkpoints = {line["step"]: _read_checkpoint(line) for line in claimed.steps}
-        self.values = Values(definition, claimed.input, self.checkpoints)
+        self.values: Mapping[str, Any] = Values(definition, claimed.input, self.checkpoints, self._items_of)
         self.request = Request(claimed.request)
         self.is_released = False
         self.current_step = claimed.current_step
@@ -51,6 +61,7 @@ class Session:
         self._pending = Writes()
         self._along: list[Callable[[], None]] = []
         self.lock: HeldLock | None = None
+        self._item: AtItem | None = None
         self._written_at = time.monotonic()
 
     # What is to be written --------------------------------------------------------------------------
@@ -102,19 +113,25 @@ class Session:
         retry_in: float | None = None,
     ) -> dict[str, Any]:
         """Keep a try that did not succeed, and return its error as JSON."""
-        described = self._describe(error)
+        described = self.describe(error)
         self._pending.attempts.append(
-            AttemptWrite(step.name, number, kind, _outcome(error), described, seconds, retry_in)
+            AttemptWrite(step.name, number, kind, outcome_of(error), described, seconds, retry_in)
         )
         return described
 
-    def _describe(self, error: BaseException) -> dict[str, Any]:
+    def _items_of(self, step: str) -> Iterable[Any]:
+        return store.fan_out.outputs(self.claimed.run_id, step)
+
+    def describe(self, error: BaseException) -> dict[str, Any]:
         """Describe an error without what is sensitive: messages are read by more people than values are."""
+        return failure.describe_error(error, self._secrets())
+
+    def _secrets(self) -> set[str]:
         secrets = values_under(self.claimed.input, sensitive_fields(self.definition.input_type))
         for step in self.order:
             if step.name in self.checkpoints:
                 secrets |= values_under(self.checkpoints[step.name].output, sensitive_fields(step.output_type))
-        return failure.describe_error(error, secrets)
+        return secrets.union(self._item.secrets) if self._item else secrets
 
     def write_along(self, write: Callable[[], None]) -> None:
         """Call ``write`` in the transaction of the next flush or release, once the fencing token has matched.
@@ -193,6 +210,11 @@ class Session:
             _leave_interrupted_query()
             raise
 
+    def write_now(self, write: Callable[[], bool]) -> bool:
+        """Call ``write``, which checks a fencing token of its own, and what goes along, in one transaction."""
+        with self._with_what_goes_along():
+            return write()
+
     # Calling an author's functions --------------------------------------------------------------------
 
     def call(self, step: AnyStep, function: Function, *, attempt: int, key_suffix: str = "") -> Any:
@@ -218,8 +240,18 @@ class Session:
                     permit,
                     ok=not isinstance(error, _NOT_ITS_PART) or isinstance(error, RateLimited),
                     seconds=time.perf_counter() - started,
-                    error=None if error is None else failure.brief(self._describe(error)),
+                    error=None if error is None else failure.brief(self.describe(error)),
                 )
+
+    @contextmanager
+    def at_item(self, item: AtItem) -> Iterator[None]:
+        """Let functions be called for one item of a fan-out: with its values, under its operation key."""
+        before = self.values
+        self._item, self.values = item, item.values
+        try:
+            yield
+        finally:
+            self._item, self.values = None, before
 
     def call_unguarded(self, step: AnyStep, function: Function, *, attempt: int, key_suffix: str = "") -> Any:
         """Call a function of the step within the step's time limit."""
@@ -233,12 +265,13 @@ class Session:
 
     def _context(self, step: AnyStep, attempt: int, key_suffix: str) -> StepContext:
         claimed = self.claimed
+        place = self._item.key if self._item else self.checkpoint_of(step).generation
         context = StepContext(
             run_id=claimed.run_id,
             workflow=claimed.workflow,
             step=step.name,
             attempt=attempt,
-            operation_key=f"{claimed.run_id}:{step.name}:{self.checkpoint_of(step).generation}{key_suffix}",
+            operation_key=f"{claimed.run_id}:{step.name}:{place}{key_suffix}",
             correlation_id=claimed.correlation_id,
             started_by=claimed.started_by,
             lock_token=self.lock.token if self.lock else None,
@@ -273,7 +306,7 @@ def _read_checkpoint(line: dict[str, Any]) -> Checkpoint:
     )
 
 
-def _outcome(error: BaseException) -> str:
+def outcome_of(error: BaseException) -> str:
     if isinstance(error, StepTimedOut) or isinstance(error.__cause__, httpx.TimeoutException):
         return "timed_out"
     return "unavailable" if isinstance(error, DependencyUnavailable) else "failed"

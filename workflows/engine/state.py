@@ -37,6 +37,7 @@ class WaitingReason(StrEnum):
     LOCK = "lock"
     CAPACITY = "capacity"
     CONFIGURATION = "configuration"
+    ITEMS = "items"
 
 
 class StepStatus(StrEnum):
@@ -53,6 +54,17 @@ class StepStatus(StrEnum):
     COMPENSATING = "compensating"
     COMPENSATED = "compensated"
     COMPENSATION_FAILED = "compensation_failed"
+
+
+class ItemStatus(StrEnum):
+    """Where an item of a fan-out is. Skipped: there is no item, because a step before this one failed at it."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    COMPENSATED = "compensated"
 
 
 class Request(StrEnum):

@@ -8,6 +8,7 @@ from workflows.models.definitions import Workflow, WorkflowVersion
 from workflows.models.dependencies import BreakerEvent, BreakerProbe, CallWindow, Dependency
 from workflows.models.events import DeadLetter, EventWait, InboxMessage, OutboxMessage
 from workflows.models.fleet import Heartbeat
+from workflows.models.items import ItemSlot, StepItem
 from workflows.models.locks import LockTicket, ResourceLock
 from workflows.models.runs import Attempt, Run, RunEvent, StepRun
 from workflows.models.schedules import Schedule, ScheduledTime
@@ -25,6 +26,7 @@ __all__ = [
     "EventWait",
     "Heartbeat",
     "InboxMessage",
+    "ItemSlot",
     "LockTicket",
     "OutboxMessage",
     "ResourceLock",
@@ -32,6 +34,7 @@ __all__ = [
     "RunEvent",
     "Schedule",
     "ScheduledTime",
+    "StepItem",
     "StepRun",
     "Workflow",
     "WorkflowVersion",

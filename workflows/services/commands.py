@@ -18,7 +18,7 @@ from portal.core.permissions import Permission
 from portal.core.services.reasons import checked_reason
 from workflows import dispatch
 from workflows.definition import registry
-from workflows.engine import plan
+from workflows.engine import plan, store
 from workflows.engine.children import tell_parent
 from workflows.engine.plan import AnyStep, Checkpoint
 from workflows.engine.state import (
@@ -28,7 +28,7 @@ from workflows.engine.state import (
     may_become,
     step_may_become,
 )
-from workflows.models import Run, RunEvent, StepRun
+from workflows.models import ItemSlot, Run, RunEvent, StepRun
 from workflows.queries.access import access_run
 
 
@@ -186,6 +186,21 @@ def refuse_while_held(run: Run) -> None:
     """
     if run.lease_owner:
         raise InvalidTransition("A worker is at this run right now. Pause it first, or wait for the step to end.")
+
+
+def refuse_while_items_are_held(run: Run) -> None:
+    """Let nobody change what a worker is about to write; what lost workers had in hand is taken back.
+
+    Locks the slots: a worker that claims items meanwhile finds that it may not.
+
+    :raises InvalidTransition: if a worker is at an item of the run.
+    """
+    slots = ItemSlot.objects.select_for_update().filter(run=run).exclude(lease_owner="")
+    held = [(slot.step, slot.number, slot.lease_expires_at) for slot in slots]
+    if any(expires and expires > now() for _, _, expires in held):
+        raise InvalidTransition("A worker is at an item of this run right now. Pause it first, or wait a moment.")
+    for step in {step for step, _, _ in held}:
+        store.fan_out.take_back(run.pk, step, [number for name, number, _ in held if name == step], [])
 
 
 def _summary(run: Run) -> dict[str, Any]:

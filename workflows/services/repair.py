@@ -12,17 +12,23 @@ from portal.core.clock import now
 from portal.core.errors import Forbidden, InvalidInput, InvalidTransition
 from portal.core.permissions import Permission
 from workflows.definition import registry
+from workflows.definition.fan_out import FanOutStep
 from workflows.definition.signatures import accepts_none
 from workflows.definition.step import Step
 from workflows.definition.values import Effect, StepKind
 from workflows.engine import plan
 from workflows.engine.plan import AnyStep, Checkpoint
-from workflows.engine.state import Request, RunStatus, StepStatus
-from workflows.models import Attempt, Run, StepRun
+from workflows.engine.state import ItemStatus, Request, RunStatus, StepStatus
+from workflows.models import Attempt, Run, StepItem, StepRun
 from workflows.queries.approvals import open_request, why_not_answered_by
 from workflows.services.approvals import withdraw_questions
 from workflows.services.children import cancel_children, resume_children
-from workflows.services.commands import Command, command, refuse_while_held
+from workflows.services.commands import (
+    Command,
+    command,
+    refuse_while_held,
+    refuse_while_items_are_held,
+)
 
 _S = StepStatus
 STANDING = frozenset({RunStatus.FAILED, RunStatus.PAUSED, RunStatus.WAITING})
@@ -78,6 +84,7 @@ def retry_from_step(
         expected_version=expected_version,
     ) as doing:
         refuse_while_held(doing.run)
+        refuse_while_items_are_held(doing.run)
         doing.step(step)
         problem = why_not_retried(doing.run, doing.steps, step)
         if problem:
@@ -118,6 +125,7 @@ def skip_step(
         expected_version=expected_version,
     ) as doing:
         refuse_while_held(doing.run)
+        refuse_while_items_are_held(doing.run)
         declared = doing.step(step)
         _refuse_unless_next(doing, declared)
         _refuse_to_pass_by(doing, step)
@@ -245,7 +253,14 @@ def first_committed(steps: list[AnyStep], checkpoints: dict[str, StepRun]) -> An
         once_only = commits or not step.options.idempotent
         if checkpoint.status == _S.UNCERTAIN or (once_only and checkpoint.status in {_S.SUCCEEDED, _S.RUNNING}):
             return step
+        if once_only and isinstance(step, FanOutStep) and has_items_done(checkpoint):
+            return step
     return None
+
+
+def has_items_done(checkpoint: StepRun) -> bool:
+    """Tell whether an item of this fan-out is done, though the step as a whole may not be."""
+    return StepItem.objects.filter(run=checkpoint.run_id, step=checkpoint.step, status=ItemStatus.SUCCEEDED).exists()
 
 
 def output_is_needed(order: tuple[AnyStep, ...], step: Step[..., Any]) -> bool:
@@ -278,6 +293,8 @@ def _with_followers(definition: registry.Definition, name: str) -> list[AnyStep]
 
 
 def _reset(doing: Command, checkpoint: StepRun) -> None:
+    again = StepItem.objects.filter(run=doing.run, step=checkpoint.step, status=ItemStatus.SUCCEEDED)
+    again.update(status=ItemStatus.PENDING)
     if checkpoint.status == _S.PENDING:
         return
     if checkpoint.status == _S.SUCCEEDED:

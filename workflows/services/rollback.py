@@ -17,7 +17,7 @@ from workflows.engine.state import RunStatus, StepStatus
 from workflows.models import Run, StepRun
 from workflows.queries.access import access_run
 from workflows.services.approvals import withdraw_questions
-from workflows.services.commands import command, refuse_while_held
+from workflows.services.commands import command, refuse_while_held, refuse_while_items_are_held
 
 _S = StepStatus
 
@@ -108,6 +108,7 @@ def roll_back_run(
         expected_version=expected_version,
     ) as doing:
         refuse_while_held(doing.run)
+        refuse_while_items_are_held(doing.run)
         definition = _definition(doing.run, to_step)
         problem = why_not_rolled_back(doing.run, doing.steps)
         if problem:

@@ -10,22 +10,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workflows.definition.step import PausingStep
+from workflows.definition.step import PausingStep, Step
 from workflows.definition.values import StepKind
 from workflows.engine.pauses.approval import approval
 from workflows.engine.pauses.child import cancel_children, child, undo_child
+from workflows.engine.pauses.each import each
 from workflows.engine.pauses.sleep import sleep
 from workflows.engine.pauses.verdicts import Ended, Handler, Pending, Settled, Verdict
 
 if TYPE_CHECKING:
     from workflows.engine.session import Session
 
-HANDLERS: dict[StepKind, Handler] = {StepKind.SLEEP: sleep, StepKind.APPROVAL: approval, StepKind.CHILD: child}
+HANDLERS: dict[StepKind, Handler] = {
+    StepKind.APPROVAL: approval,
+    StepKind.CHILD: child,
+    StepKind.EACH: each,
+    StepKind.SLEEP: sleep,
+}
 
 __all__ = ["HANDLERS", "Ended", "Handler", "Pending", "Settled", "Verdict", "ask", "cancel_children", "undo"]
 
 
-def ask(session: Session, step: PausingStep[Any]) -> Verdict:
+def ask(session: Session, step: Step[..., Any]) -> Verdict:
     """Ask the step's handler whether the wait is over."""
     return HANDLERS[step.kind](session, step)
 

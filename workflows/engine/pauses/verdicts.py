@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workflows.definition.step import PausingStep
 from workflows.engine.state import StepStatus, WaitingReason
 from workflows.errors import WorkflowError
 
@@ -41,4 +40,4 @@ class Ended:
 
 
 Verdict = Settled | Pending | Ended
-Handler = Callable[["Session", PausingStep[Any]], Verdict]
+Handler = Callable[["Session", Any], Verdict]

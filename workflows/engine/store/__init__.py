@@ -7,6 +7,7 @@ server-side-bound statements. Times are the database's: workers' clocks need not
 
 from __future__ import annotations
 
+from workflows.engine.store import fan_out, items
 from workflows.engine.store.children import wake_parent
 from workflows.engine.store.claiming import LEASE_SECONDS, claim, claim_first, claim_next
 from workflows.engine.store.dispatching import (
@@ -51,12 +52,14 @@ __all__ = [
     "claim",
     "claim_first",
     "claim_next",
+    "fan_out",
     "forget_silent",
     "give_back",
     "hand_on",
     "hand_on_orphan",
     "holds_lock",
     "insert_run",
+    "items",
     "lease_owners",
     "orphaned_locks",
     "queue_up",
