@@ -222,6 +222,8 @@ SPECTACULAR_SETTINGS = {
         "RunStatus": "workflows.engine.state.RunStatus",
         "WaitingReason": "workflows.engine.state.WaitingReason",
         "StepStatus": "workflows.engine.state.StepStatus",
+        "BulkStatus": "workflows.models.bulk.BulkOperation.Status",
+        "BulkItemStatus": "workflows.models.bulk.BulkItem.Status",
     },
 }
 

@@ -127,5 +127,13 @@ ROWS: dict[str, Row] = {
     "api-run-rollback": Row(P.ROLL_BACK_RUN, POST),
     "api-lock-list": Row(P.VIEW_RUN),
     "api-lock-break": Row(P.BREAK_LOCK, POST),
+    "api-bulk-list": Row(P.VIEW_RUN),
+    "api-bulk-detail": Row(P.VIEW_RUN),
+    "api-bulk-items": Row(P.VIEW_RUN),
+    "api-bulk-pause": Row(P.START_BULK_OPERATION, POST),
+    "api-bulk-continue": Row(P.START_BULK_OPERATION, POST),
+    "api-bulk-stop": Row(P.START_BULK_OPERATION, POST),
+    "api-bulk-approve": Row(P.APPROVE_BULK_OPERATION, POST),
+    "api-bulk-reject": Row(P.APPROVE_BULK_OPERATION, POST),
     "api-dependency-list": Row(P.VIEW_WORKFLOW),
 }

@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from portal.core.openapi import openapi
 from portal.wsgi import application
 from tests.api.client import make_token
+from tests.bulk.help import begin
 from tests.factories import make_lock, make_run
 from tests.personas import Personas
 from workflows.engine.state import RunStatus
@@ -65,6 +66,7 @@ def real(personas: Personas) -> dict[str, list[str]]:
         "run_id": [str(run.pk) for run in runs],
         "slug": ["settle-invoice", "partner-payout"],
         "key": [make_lock("ledger:client-17", runs[2]).key],
+        "operation_id": [str(begin(personas.actor("operator")).pk)],
         "token": [make_token(personas.operator)],
     }
 
