@@ -128,3 +128,56 @@ def plan_b(shoot: Note) -> Note:
 def ask(shoot: Note, ctx: StepContext) -> Note:
     """Ask somebody, or fall back."""
     return act("ask", ctx, Note(text="plan A"))
+
+
+purchase_flow = Workflow(
+    "test-purchase", version=1, owner="test-team", input=Order, objective=OBJECTIVE, runbook="test"
+)
+
+
+@purchase_flow.step(effect=Effect.DATABASE, retry=FAST, timeout=0.5)
+def enter(order: Order, ctx: StepContext) -> Note:
+    """Enter it into the books."""
+    return act("enter", ctx, Note(text="entered"))
+
+
+@enter.compensate
+def strike_out(enter: Note, ctx: StepContext) -> None:
+    """Strike the entry out."""
+    act("strike_out", ctx, None)
+
+
+@purchase_flow.step(effect=Effect.EXTERNAL, retry=FAST, timeout=0.5)
+def hold(order: Order, enter: Note, ctx: StepContext) -> Note:
+    """Hold the amount; may be asked again with the same key."""
+    return act("hold", ctx, Note(text="held"))
+
+
+@hold.compensate
+def let_go(hold: Note, ctx: StepContext) -> None:
+    """Let the amount go."""
+    act("let_go", ctx, None)
+
+
+@hold.verify
+def find_hold(order: Order, ctx: StepContext) -> Note | None:
+    """Look whether it is held."""
+    return act("find_hold", ctx, None)
+
+
+@purchase_flow.step(effect=Effect.EXTERNAL, idempotent=False, retry=FAST, timeout=0.5)
+def wire(hold: Note, ctx: StepContext) -> Note:
+    """Wire it; whoever asks twice pays twice."""
+    return act("wire", ctx, Note(text="wired"))
+
+
+@wire.compensate
+def call_back(wire: Note, ctx: StepContext) -> None:
+    """Call the wire back."""
+    act("call_back", ctx, None)
+
+
+@wire.verify
+def find_wire(order: Order, ctx: StepContext) -> Note | None:
+    """Look the wire up."""
+    return act("find_wire", ctx, None)

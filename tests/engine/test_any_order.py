@@ -5,7 +5,6 @@ Hypothesis plays the operator, the shop and the clock against the real engine, s
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +17,7 @@ from portal.core.actor import SYSTEM
 from portal.core.errors import Conflict, InvalidInput, NotFound
 from tests.engine import flows
 from tests.engine.drive import advance_once, started, wake
-from workflows import OutcomeUnknown, PermanentError, StepContext, TransientError
+from tests.engine.world import MOODS, World
 from workflows.engine.state import FINAL_RUN_STATUSES, RunStatus, StepStatus
 from workflows.models import CallWindow, Dependency, Run, RunEvent, StepRun
 from workflows.services import (
@@ -40,49 +39,7 @@ PLAIN: dict[str, Callable[..., Run]] = {
     "cancel": cancel_run,
     "rollback": roll_back_run,
 }
-MOODS = ["well", "refuses", "is away", "hangs up after doing it"]
 UNDOES = ["release_goods", "pay_back", "unbook"]
-
-
-class World:
-    """The other side: knows for each operation how often it was done and not undone.
-
-    It honours the operation key, so that a repeated call changes nothing; only a payment is made each time.
-    """
-
-    def __init__(self) -> None:
-        self.done: Counter[str] = Counter()
-        self.undone: set[str] = set()
-        self.mood = dict.fromkeys([*STEPS, *UNDOES], "well")
-
-    def perform(self, name: str) -> Callable[[StepContext], Any]:
-        """Return the step or compensation ``name``, as this world does it in its present mood."""
-
-        def act(ctx: StepContext) -> flows.Note | None:
-            mood = self.mood[name]
-            if mood == "refuses":
-                raise PermanentError("No.")
-            if mood == "is away":
-                raise TransientError("Nobody there.")
-            if name in UNDOES:
-                self.undo(ctx.operation_key)
-            elif name == "pay" or not self.done[ctx.operation_key]:
-                self.done[ctx.operation_key] += 1
-            if mood == "hangs up after doing it":
-                raise (OutcomeUnknown if name == "pay" else TransientError)("The line went dead.")
-            return None if name in UNDOES else flows.Note(text=name)
-
-        return act
-
-    def undo(self, key: str) -> None:
-        """Undo an operation, once for each key."""
-        if key not in self.undone:
-            self.undone.add(key)
-            self.done[key.removesuffix(":undo")] -= 1
-
-    def find_payment(self, ctx: StepContext) -> flows.Note | None:
-        """Tell whether the payment of this operation was made."""
-        return flows.Note(text="found") if self.done[ctx.operation_key] else None
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -93,10 +50,10 @@ class AnyOrder(RuleBasedStateMachine):
         """Start a run in a world where all is well."""
         CallWindow.objects.all().delete()
         Dependency.objects.update(state=Dependency.State.CLOSED, opened_times=0, probe_at=None)
-        self.world = World()
+        self.world = World(STEPS, UNDOES)
         flows.behaviour.clear()
         flows.behaviour.update({name: self.world.perform(name) for name in [*STEPS, *UNDOES]})
-        flows.behaviour["find_payment"] = self.world.find_payment
+        flows.behaviour["find_payment"] = self.world.look_up
         self.run = started(flows.order_flow, gift=True)
 
     @rule(name=st.sampled_from([*STEPS, *UNDOES]), mood=st.sampled_from(MOODS))

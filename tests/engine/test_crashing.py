@@ -161,3 +161,18 @@ def test_a_rollback_goes_on_after_a_crash() -> None:
     assert run.status == "rolled_back"
     undone = [name for name, _, _ in flows.calls if name in {"unbook", "pay_back", "release_goods"}]
     assert undone == ["unbook", "pay_back", "pay_back", "release_goods"]
+
+
+def test_what_a_lost_worker_may_have_done_is_looked_up_by_a_rollback() -> None:
+    from portal.core.actor import SYSTEM
+    from workflows.services import pause_run, preview_rollback, roll_back_run
+
+    run = started(flows.purchase_flow)
+    dying_in(run, "hold")
+    reclaim()
+    pause_run(actor=SYSTEM, run_id=run.pk, reason="A test stops it before it goes on")
+    flows.behaviour["find_hold"] = lambda ctx: flows.Note(text="it is held")
+    assert [line.step for line in preview_rollback(actor=SYSTEM, run_id=run.pk).undone] == ["hold", "enter"]
+    roll_back_run(actor=SYSTEM, run_id=run.pk, reason="A test rolls it back")
+    assert drive(run).status == "rolled_back"
+    assert [name for name, _, _ in flows.calls] == ["enter", "hold", "find_hold", "let_go", "strike_out"]

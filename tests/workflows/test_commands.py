@@ -349,6 +349,17 @@ def test_a_failed_call_is_looked_up_before_it_is_undone(operator: Actor) -> None
     assert called() == ["find_payment", "pay_back", "release_goods"]
 
 
+def test_a_failed_call_is_still_looked_up_when_it_was_given_fresh_tries_meanwhile(operator: Actor) -> None:
+    flows.behaviour["hold"] = raising(PermanentError("Refused."))
+    run = drive(started(flows.purchase_flow))
+    resume_run(actor=operator, run_id=run.pk, reason=WHY)
+    pause_run(actor=operator, run_id=run.pk, reason=WHY)
+    flows.behaviour["find_hold"] = lambda ctx: flows.Note(text="it did happen")
+    roll_back_run(actor=operator, run_id=run.pk, reason=WHY)
+    assert drive(run).status == "rolled_back"
+    assert called() == ["enter", "hold", "find_hold", "let_go", "strike_out"]
+
+
 def test_a_compensation_is_retried_and_then_left_to_a_person(operator: Actor) -> None:
     run = drive(started(flows.order_flow))
     flows.calls.clear()

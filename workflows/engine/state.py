@@ -92,12 +92,17 @@ RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     _R.CANCELLED: frozenset({_R.QUEUED, _R.ROLLING_BACK}),
 }
 
+# What a rollback may write of a step whose outcome was not known: it looks, and undoes what it finds, in one go.
+_FOUND_AND_UNDONE = frozenset({_S.COMPENSATED, _S.COMPENSATION_FAILED})
+
 STEP_TRANSITIONS: dict[StepStatus, frozenset[StepStatus]] = {
     _S.PENDING: frozenset({_S.RUNNING, _S.WAITING, _S.SUCCEEDED, _S.FELL_BACK, _S.SKIPPED, _S.FAILED, _S.UNCERTAIN}),
-    _S.RUNNING: frozenset({_S.PENDING, _S.WAITING, _S.SUCCEEDED, _S.FELL_BACK, _S.FAILED, _S.UNCERTAIN}),
-    _S.WAITING: frozenset({_S.PENDING, _S.RUNNING, _S.SUCCEEDED, _S.FELL_BACK, _S.SKIPPED, _S.FAILED, _S.UNCERTAIN}),
-    _S.FAILED: frozenset({_S.PENDING, _S.SKIPPED}),
-    _S.UNCERTAIN: frozenset({_S.PENDING, _S.SUCCEEDED, _S.SKIPPED}),
+    _S.RUNNING: frozenset({_S.PENDING, _S.WAITING, _S.SUCCEEDED, _S.FELL_BACK, _S.FAILED, _S.UNCERTAIN})
+    | _FOUND_AND_UNDONE,
+    _S.WAITING: frozenset({_S.PENDING, _S.RUNNING, _S.SUCCEEDED, _S.FELL_BACK, _S.SKIPPED, _S.FAILED, _S.UNCERTAIN})
+    | _FOUND_AND_UNDONE,
+    _S.FAILED: frozenset({_S.PENDING, _S.SKIPPED}) | _FOUND_AND_UNDONE,
+    _S.UNCERTAIN: frozenset({_S.PENDING, _S.SUCCEEDED, _S.SKIPPED, _S.FAILED}) | _FOUND_AND_UNDONE,
     _S.SUCCEEDED: frozenset({_S.PENDING, _S.COMPENSATING, _S.COMPENSATED, _S.COMPENSATION_FAILED}),
     _S.FELL_BACK: frozenset({_S.PENDING, _S.COMPENSATING, _S.COMPENSATED, _S.COMPENSATION_FAILED}),
     _S.SKIPPED: frozenset({_S.PENDING}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -14,10 +15,10 @@ from workflows.definition.values import Effect
 from workflows.engine import plan
 from workflows.engine.plan import AnyStep, Checkpoint
 from workflows.engine.state import RunStatus, StepStatus
-from workflows.models import Run, StepRun
+from workflows.models import Attempt, Run, StepRun
 from workflows.queries.access import access_run
 from workflows.services.approvals import withdraw_questions
-from workflows.services.commands import command, refuse_while_held, refuse_while_items_are_held
+from workflows.services.commands import Command, command, refuse_while_held, refuse_while_items_are_held
 
 _S = StepStatus
 
@@ -64,7 +65,7 @@ def rollback_preview_of(run: Run, rows: dict[str, StepRun], to_step: str | None 
     :raises NotFound: if there is no such step.
     """
     definition = _definition(run, to_step)
-    checkpoints = _checkpoints(rows)
+    checkpoints = _checkpoints(rows, _tried_in_vain(run, rows))
     order = definition.plan.order
     undone = plan.to_undo(order, checkpoints, to_step or "")
     lines: tuple[list[PreviewLine], list[PreviewLine]] = ([], [])
@@ -115,6 +116,8 @@ def roll_back_run(
             raise InvalidTransition(problem)
         doing.set_status(RunStatus.ROLLING_BACK)
         withdraw_questions(doing.run)
+        for name in _tried_in_vain(doing.run, doing.steps):
+            _say_that_it_was_tried(doing, name)
         undone = plan.to_undo(definition.plan.order, _checkpoints(doing.steps), to_step or "")
         for step in undone:
             doing.steps[step.name].helper_attempts = 0
@@ -127,9 +130,10 @@ def roll_back_run(
     return doing.run
 
 
-def nothing_was_done(steps: dict[str, StepRun]) -> bool:
+def nothing_was_done(run: Run, steps: dict[str, StepRun]) -> bool:
     """Tell whether no step was done or tried."""
-    return all(row.status in {_S.PENDING, _S.SKIPPED} for row in steps.values())
+    untouched = all(row.status in {_S.PENDING, _S.SKIPPED} for row in steps.values())
+    return untouched and not _tried_in_vain(run, steps)
 
 
 def why_not_rolled_back(run: Run, steps: dict[str, StepRun]) -> str:
@@ -138,7 +142,7 @@ def why_not_rolled_back(run: Run, steps: dict[str, StepRun]) -> str:
         return "A worker is at this run. Pause it first."
     if run.status in {RunStatus.ROLLED_BACK, RunStatus.SCHEDULED}:
         return f"A run that is {run.status.replace('_', ' ')} has nothing to undo."
-    if nothing_was_done(steps):
+    if nothing_was_done(run, steps):
         return "No step was done yet."
     definition = registry.find(run.workflow.slug, run.version)
     for name, row in steps.items():
@@ -157,11 +161,31 @@ def _definition(run: Run, to_step: str | None) -> registry.Definition:
     return definition
 
 
-def _checkpoints(rows: dict[str, StepRun]) -> dict[str, Checkpoint]:
-    return {
+def _tried_in_vain(run: Run, rows: dict[str, StepRun]) -> set[str]:
+    """Return the steps that look untouched but were tried once: fresh tries were given, or their worker was lost.
+
+    What such a try did is not known, so a rollback must look.
+    """
+    attempts = Attempt.objects.filter(run=run, kind=Attempt.Kind.RUN).exclude(outcome=Attempt.Outcome.UNAVAILABLE)
+    tried = set(attempts.order_by().values_list("step", flat=True).distinct())
+    return {name for name in tried if name not in rows or rows[name].status == _S.PENDING}
+
+
+def _say_that_it_was_tried(doing: Command, name: str) -> None:
+    if doing.step(name).verification is None:
+        return  # there is no way to look
+    checkpoint = doing.checkpoint(name)
+    doing.set_step(checkpoint, _S.WAITING)
+    checkpoint.attempts = 1
+    doing.save_step(checkpoint)
+
+
+def _checkpoints(rows: dict[str, StepRun], tried: Collection[str] = ()) -> dict[str, Checkpoint]:
+    known = {
         name: Checkpoint(status=StepStatus(row.status), attempts=row.attempts, generation=row.generation)
         for name, row in rows.items()
     }
+    return known | {name: Checkpoint(status=_S.WAITING, attempts=1) for name in tried}
 
 
 def _line(step: AnyStep, note: str) -> PreviewLine:

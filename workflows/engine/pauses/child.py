@@ -59,7 +59,7 @@ def undo_child(session: Session, step: PausingStep[Any]) -> Settled | Pending:
     if found.status in {RunStatus.RUNNING, RunStatus.ROLLING_BACK}:
         return _wait(session, step, found)
     rows = {row.step: row for row in StepRun.objects.filter(run=found)}
-    if nothing_was_done(rows):
+    if nothing_was_done(found, rows):
         return Settled()
     problem = why_not_rolled_back(found, rows)
     if found.status == RunStatus.ROLLBACK_FAILED or problem:
