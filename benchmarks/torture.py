@@ -23,7 +23,7 @@ from benchmarks.faults import checks
 from benchmarks.faults.installation import Installation, running_installation
 from benchmarks.faults.storm import Storm
 
-BROKEN = ("fence", "claim", "intent", "verify", "resending", "reclaim", "transaction")
+BROKEN = ("fence", "claim", "intent", "verify", "ringing", "reclaim", "transaction")
 SETTLE_SECONDS = 300.0
 WARM_RUNS = 10
 

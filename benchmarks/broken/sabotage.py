@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from workflows.dispatcher import Dispatcher
 from workflows.engine.forward import Forward
 from workflows.engine.plan import AnyStep
 from workflows.engine.session import Session
 from workflows.engine.state import StepStatus
-from workflows.engine.store import dispatching, holding
+from workflows.engine.store import claiming, dispatching, holding
 
 
 def without_fence() -> None:
@@ -23,8 +24,9 @@ def without_fence() -> None:
 
 def without_claim() -> None:
     """Let a run be claimed that somebody holds."""
-    _take_out(holding, "_CLAIM", "status IN ('queued', 'rolling_back') AND lease_owner = ''",
-              "status IN ('queued', 'running', 'rolling_back')")  # fmt: skip
+    for name in ("_CLAIM_FIRST", "_CLAIM_NEXT"):
+        _take_out(claiming, name, "status IN ('queued', 'rolling_back') AND lease_owner = ''",
+                  "status IN ('queued', 'running', 'rolling_back')")  # fmt: skip
 
 
 def without_intent() -> None:
@@ -48,9 +50,9 @@ def without_verify() -> None:
     Forward._find_out = find_out  # type: ignore[method-assign]
 
 
-def without_resending() -> None:
-    """Never send again what the broker lost."""
-    _take_out(dispatching, "_REDISPATCH", "WHERE status IN", "WHERE false AND status IN")
+def without_ringing() -> None:
+    """Never call a worker again where the broker lost the message."""
+    Dispatcher._ring_again = lambda self: None  # type: ignore[method-assign]
 
 
 def without_reclaim() -> None:
@@ -68,7 +70,7 @@ BROKEN: dict[str, Callable[[], None]] = {
     "claim": without_claim,
     "intent": without_intent,
     "verify": without_verify,
-    "resending": without_resending,
+    "ringing": without_ringing,
     "reclaim": without_reclaim,
     "transaction": without_transaction,
 }

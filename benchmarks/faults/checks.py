@@ -152,7 +152,6 @@ def counts(at: Installation) -> dict[str, Any]:
                             " GROUP BY 1 ORDER BY 2 DESC"),
         "recoveries": {
             **grouped("SELECT 'reclaimed', count(*) FROM workflows_runevent WHERE kind = 'run.reclaimed'"),
-            **grouped("SELECT 'sent_again', count(*) FROM torture_run WHERE sent_again"),
             **grouped("SELECT 'looked_up', count(*) FROM workflows_runevent WHERE kind = 'step.verified'"),
             **grouped("SELECT 'retries', count(*) FROM workflows_runevent WHERE kind = 'step.retry_scheduled'"),
             **grouped("SELECT 'waits', count(*) FROM workflows_runevent WHERE kind = 'step.unavailable'"),

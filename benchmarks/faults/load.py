@@ -19,10 +19,10 @@ import django
 django.setup()
 
 import httpx  # noqa: E402 - after the set-up
+from celery import signature  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import Error as DatabaseError  # noqa: E402
 from django.db import connection  # noqa: E402
-from kombu.exceptions import OperationalError as BrokerError  # noqa: E402
 from pydantic import BaseModel  # noqa: E402
 
 from portal.core.actor import SYSTEM, person  # noqa: E402
@@ -169,9 +169,9 @@ class People:
             )
 
     def deliver_again(self, run: Run) -> None:
-        """Let the broker deliver a message that it has delivered before, to several workers."""
-        for other in (run, *Run.objects.exclude(lease_owner="").order_by("?")[:3]):
-            dispatch.send_run(other.pk, other.queue)
+        """Let the broker deliver a message again that it has delivered before, to several workers."""
+        for _ in range(4):
+            signature(dispatch.ADVANCE_RUNS).apply_async(args=(run.queue,), queue=run.queue, retry=False)
 
 
 def command_for_ever(seed: str) -> None:
@@ -180,16 +180,9 @@ def command_for_ever(seed: str) -> None:
     while True:
         try:
             people.turn()
-        except (DatabaseError, PortalError, httpx.HTTPError, BrokerError, OSError):
+        except (DatabaseError, PortalError, httpx.HTTPError, *dispatch.UNREACHABLE):
             connection.close()
         time.sleep(people.rng.expovariate(1 / PEOPLE_SECONDS))
-
-
-def finish(seed: str) -> None:
-    """Let somebody sensible decide what is uncertain and resume what can be, twice over."""
-    people = People(seed)
-    for run in Run.objects.filter(status="paused").select_related("workflow"):
-        people.decide(run)
 
 
 # Setting up -------------------------------------------------------------------------------------------
@@ -217,7 +210,6 @@ VERBS: dict[str, Callable[[str], Any]] = {
     "prepare": prepare,
     "starter": start_for_ever,
     "people": command_for_ever,
-    "finish": finish,
 }
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ _TABLES = """
 CREATE TABLE torture_run (
     number bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), who text NOT NULL,
     run uuid NOT NULL, old text, new text NOT NULL, old_fence bigint, fence bigint NOT NULL,
-    old_owner text, owner text NOT NULL, sent_again boolean NOT NULL);
+    old_owner text, owner text NOT NULL);
 CREATE TABLE torture_step (
     number bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), who text NOT NULL,
     run uuid NOT NULL, step text NOT NULL, old text, new text NOT NULL, generation int NOT NULL,
@@ -21,16 +21,13 @@ CREATE TABLE torture_step (
 _RUNS = """
 CREATE FUNCTION torture_note_run() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO torture_run (who, run, old, new, old_fence, fence, old_owner, owner, sent_again)
+    INSERT INTO torture_run (who, run, old, new, old_fence, fence, old_owner, owner)
     VALUES (current_setting('application_name'), NEW.id, OLD.status, NEW.status, OLD.fence, NEW.fence,
-        OLD.lease_owner, NEW.lease_owner,
-        OLD.status = NEW.status AND OLD.wake_at IS NULL AND OLD.fence = NEW.fence
-            AND NEW.dispatch_count > OLD.dispatch_count);
+        OLD.lease_owner, NEW.lease_owner);
     RETURN NULL;
 END $$;
 CREATE TRIGGER torture_run_changed AFTER UPDATE ON workflows_run FOR EACH ROW
-WHEN (ROW(OLD.status, OLD.fence, OLD.lease_owner, OLD.dispatch_count)
-    IS DISTINCT FROM ROW(NEW.status, NEW.fence, NEW.lease_owner, NEW.dispatch_count))
+WHEN (ROW(OLD.status, OLD.fence, OLD.lease_owner) IS DISTINCT FROM ROW(NEW.status, NEW.fence, NEW.lease_owner))
 EXECUTE FUNCTION torture_note_run();
 """
 _STEPS = """
