@@ -16,6 +16,7 @@ EDGES: dict[str, str] = {
     "portal/core/error_pages.py": "the page that tells of a fault must itself appear",
     "workflows/bulk/driver.py": "an operation that fails in a way nobody foresaw halts, and the others go on",
     "workflows/bulk/engine.py": "an item that fails in a way nobody foresaw is refused, and halts its operation",
+    "workflows/schedules/starting.py": "the mistake in one schedule's input is noted, and stops no other schedule",
     "workflows/engine/session.py": "a transaction undone takes back what the worker holds in memory, then raises on",
 }
 

@@ -29,6 +29,8 @@ POINTS = frozenset(
         "dispatcher.before_send",
         "dispatcher.after_send",
         "dispatcher.after_reclaim",
+        "dispatcher.before_schedule",
+        "dispatcher.after_schedule",
         "bulk.before_commit",
         "bulk.after_commit",
     }

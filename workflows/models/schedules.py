@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -38,6 +40,12 @@ class Schedule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workflow} {self.name}"
+
+    def is_paused_at(self, moment: datetime) -> bool:
+        """Whether nothing is started at ``moment``, because somebody said so."""
+        if self.paused_at is None or moment < self.paused_at:
+            return False
+        return self.paused_until is None or moment < self.paused_until
 
     @property
     def access_scope(self) -> AccessScope:

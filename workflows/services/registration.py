@@ -15,6 +15,7 @@ from workflows.definition.describe import describe, digest
 from workflows.dependencies.services import ensure_dependency
 from workflows.engine import store
 from workflows.models import Workflow, WorkflowVersion
+from workflows.schedules.registration import ensure_schedules
 
 _rows: dict[str, Workflow] = {}  # by name, as this process last read them
 
@@ -74,6 +75,7 @@ def ensure_workflow(definition: registry.Definition) -> Workflow:
     )
     for dependency in definition.dependencies:
         ensure_dependency(dependency)
+    ensure_schedules(row, definition)
     return row
 
 
