@@ -4,7 +4,8 @@
 effect                      the checkpoint is written                  a worker dies in the step
 ==========================  =========================================  ==================================
 PURE                        with the next step's, or before a call    it is repeated
-DATABASE                    in the transaction of the body's writes    it is repeated if it did not commit
+DATABASE                    in the transaction of the body's writes,   it is repeated if it did not commit
+                            which short ones share
 EXTERNAL                    after the call                             repeated with the same operation key
 EXTERNAL, not idempotent    an intent before the call, the outcome     ``verify`` decides, else a person
                             after it
@@ -13,8 +14,8 @@ EXTERNAL, not idempotent    an intent before the call, the outcome     ``verify`
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import replace
 from typing import Any
 
 from portal.core.errors import LeaseLost, LockLost
@@ -28,6 +29,7 @@ from workflows.engine.plan import AnyStep
 from workflows.engine.session import Session
 from workflows.engine.state import Request, RunStatus, StepStatus, WaitingReason
 from workflows.engine.store import Release
+from workflows.engine.together import Together, note_pace
 from workflows.errors import WorkflowError
 
 
@@ -36,6 +38,7 @@ class Forward:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._apart: frozenset[str] = frozenset()  # the steps of a transaction in which one failed
 
     def run(self) -> None:
         """Do all steps that can be done now.
@@ -151,49 +154,81 @@ class Forward:
         crash_points.reach("worker.after_body", step.name)
         locks.note_if_lost(session, step)
         locks.give_back_with_next_write(session)
-        self._succeed(step, output, started)
+        self._note_success(step, output, started)
+        self._write_unless_it_may_ride_along(step, StepStatus.SUCCEEDED)
 
     def _do_in_transaction(self, step: AnyStep) -> None:
-        session, checkpoint = self.session, self.session.checkpoint_of(step)
-        before, held, started = replace(checkpoint), session.lock, time.perf_counter()
-        crash_points.reach("worker.before_body", step.name)
+        """Do the step, and those after it that may share its transaction. If one fails, none of them was done."""
+        session, started = self.session, time.perf_counter()
+        together = Together(session, self._apart)
         try:
             with session.in_transaction():
-                output = step.dump(session.call(step, step.body, attempt=checkpoint.attempts + 1))
-                crash_points.reach("worker.inside_transaction", step.name)
-                locks.give_back_with_next_write(session, must_be_held=True)
-                self._succeed(step, output, started)
+                following: AnyStep | None = step
+                while following is not None and (following is step or together.may_add(following)):
+                    together.add(following)
+                    self._do_part(following)
+                    following = plan.next_step(session.order, session.checkpoints)
+                self._write(following)
         except (LeaseLost, LeaseTaken):
             raise
-        except LockLost as error:
-            # Nothing was written, so nothing is used up: it waits for its turn again.
-            session.checkpoints[step.name] = before
-            session.note_event("step.lock_lost", step.name, **error.context)
         except FAILURES as error:
-            session.checkpoints[step.name], session.lock = before, held
-            self._failed(step, error, time.perf_counter() - started)
+            together.undo()
+            if len(together.steps) > 1:
+                note_pace(together.steps[-1], math.inf)
+                self._apart = frozenset(each.name for each in together.steps)
+            elif isinstance(error, LockLost):
+                # Nothing was written, so nothing is used up: it waits for its turn again.
+                session.lock = None
+                session.note_event("step.lock_lost", step.name, **error.context)
+            else:
+                self._failed(step, error, time.perf_counter() - started)
 
-    def _succeed(self, step: AnyStep, output: Any, started: float) -> None:
+    def _do_part(self, step: AnyStep) -> None:
+        """Do one of the steps of a transaction."""
+        session, started = self.session, time.perf_counter()
+        crash_points.reach("worker.before_body", step.name)
+        output = step.dump(session.call(step, step.body, attempt=session.checkpoint_of(step).attempts + 1))
+        crash_points.reach("worker.inside_transaction", step.name)
+        locks.give_back_with_next_write(session, must_be_held=True)
+        self._note_success(step, output, started)
+
+    def _note_success(self, step: AnyStep, output: Any, started: float) -> None:
         seconds = time.perf_counter() - started
-        self.session.checkpoint_of(step).attempts += 1
-        attempts = self.session.checkpoint_of(step).attempts
-        self.session.note_event("step.succeeded", step.name, attempt=attempts, duration_ms=round(seconds * 1000, 1))
-        self._settle(step, StepStatus.SUCCEEDED, output, seconds)
+        checkpoint = self.session.checkpoint_of(step)
+        checkpoint.attempts += 1
+        self.session.note_event(
+            "step.succeeded", step.name, attempt=checkpoint.attempts, duration_ms=round(seconds * 1000, 1)
+        )
+        note_pace(step, seconds)
+        self._note_settled(step, StepStatus.SUCCEEDED, output, seconds)
 
-    def _settle(self, step: AnyStep, status: StepStatus, output: Any, seconds: float | None = 0.0) -> None:
-        """Checkpoint a step that needs nothing more; with the run's end if it was the last one."""
-        session = self.session
-        checkpoint = session.checkpoint_of(step)
+    def _note_settled(self, step: AnyStep, status: StepStatus, output: Any, seconds: float | None) -> None:
+        checkpoint = self.session.checkpoint_of(step)
         checkpoint.output = output
         if status is StepStatus.SUCCEEDED:
             checkpoint.error = None
-        session.note_step(step, status, seconds=seconds)
+        self.session.note_step(step, status, seconds=seconds)
+
+    def _settle(self, step: AnyStep, status: StepStatus, output: Any, seconds: float | None = 0.0) -> None:
+        """Checkpoint a step that needs nothing more; with the run's end if it was the last one."""
+        self._note_settled(step, status, output, seconds)
+        self._write_unless_it_may_ride_along(step, status)
+
+    def _write_unless_it_may_ride_along(self, step: AnyStep, status: StepStatus) -> None:
+        """A step without an effect need not be written at once, unless something follows that may last."""
+        session = self.session
         following = plan.next_step(session.order, session.checkpoints)
+        has_effect = step.options.effect is not Effect.PURE and status is not StepStatus.SKIPPED
+        if following is None or has_effect or not session.may_ride_along or _may_last(following):
+            self._write(following)
+
+    def _write(self, following: AnyStep | None) -> None:
+        """Write what is pending; with the run's end if no step follows."""
         if following is None:
-            session.release(self._end())
-        elif step.options.effect is not Effect.PURE or not session.may_ride_along or _may_last(following):
-            session.flush(following.name)
-            crash_points.reach("worker.after_checkpoint")
+            self.session.release(self._end())
+            return
+        self.session.flush(following.name)
+        crash_points.reach("worker.after_checkpoint")
 
     def _end(self) -> Release:
         session = self.session
