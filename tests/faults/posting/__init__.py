@@ -1,0 +1,1 @@
+"""An app with one workflow of short DATABASE steps, which share a transaction."""
