@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from portal.core.actor import SYSTEM, Actor
 from workflows.definition.context import StepContext
+from workflows.definition.event import Event, On
 from workflows.definition.schedule import Schedule
 from workflows.definition.terms import Approval, Question
 from workflows.definition.values import (
@@ -49,10 +50,12 @@ __all__ = [
     "Dependency",
     "DependencyUnavailable",
     "Effect",
+    "Event",
     "Impact",
     "InvalidData",
     "Item",
     "Objective",
+    "On",
     "OutcomeUnknown",
     "PermanentError",
     "Question",

@@ -32,6 +32,8 @@ from workflows.engine import crash_points
 log = logging.getLogger(__name__)
 ADVANCE_RUNS = "workflows.advance_runs"
 DO_ITEMS = "workflows.do_items"
+HANDLE_EVENTS = "workflows.handle_events"
+EVENTS = "events"  # the queue of inbox rows; all others are queues of runs
 RUNG_MS = 1500  # a bell that nobody answered for this long may be rung again
 UNREACHABLE = (BrokerError, RedisError, OSError)
 _REST_SECONDS = 2.0  # after the broker failed, leave the ringing to the dispatcher for a moment
@@ -50,6 +52,15 @@ def enqueue_run(run_id: UUID, queue: str) -> None:
         ring_if_possible(queue)
 
     transaction.on_commit(ring_for_it, robust=True)
+
+
+def enqueue_events() -> None:
+    """Ring for the inboxes after the caller's transaction has committed. Never raises, as above."""
+
+    def ring_for_them() -> None:
+        ring_if_possible(EVENTS)
+
+    transaction.on_commit(ring_for_them, robust=True)
 
 
 def ring_if_possible(queue: str) -> None:
@@ -91,7 +102,8 @@ def ring(queue: str) -> None:
     :raises kombu.exceptions.OperationalError, redis.RedisError, OSError: if the broker cannot be reached.
     """
     if broker().set(_key(queue), b"1", nx=True, px=RUNG_MS):
-        signature(ADVANCE_RUNS).apply_async(args=(queue,), queue=queue, retry=False)
+        task, arguments = (HANDLE_EVENTS, ()) if queue == EVENTS else (ADVANCE_RUNS, (queue,))
+        signature(task).apply_async(args=arguments, queue=queue, retry=False)
 
 
 def answer(queue: str) -> None:

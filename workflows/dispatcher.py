@@ -20,6 +20,7 @@ from portal.core.chores import start_due_chores
 from workflows import dispatch
 from workflows.clockwork import Clockwork
 from workflows.engine import crash_points, holder, store
+from workflows.events.router import tend_events
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
@@ -65,7 +66,7 @@ class Dispatcher:
                 self._stop.wait(POLL_SECONDS)
 
     def round(self) -> int:
-        """Do everything that is due now; returns the number of runs that were queued."""
+        """Do everything that is due now; returns the number of runs and events that were moved on."""
         if time.monotonic() - self._beaten_at >= BEAT_SECONDS:
             store.beat(holder.identity(), "dispatcher", [])
             store.forget_silent(FORGET_SECONDS)
@@ -76,7 +77,7 @@ class Dispatcher:
             dispatch.ring(queue)
             crash_points.reach("dispatcher.after_send")
         self._ring_again()
-        return len(queued)
+        return len(queued) + tend_events()
 
     def _start_chores(self) -> None:
         if time.monotonic() - self._chores_at >= CHORES_SECONDS:

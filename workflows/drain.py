@@ -5,10 +5,15 @@ from __future__ import annotations
 import time
 
 from workflows import dispatch
-from workflows.engine import runner
+from workflows.engine import crash_points, runner
+from workflows.engine.holder import identity
+from workflows.events import inbox, store
 
 # Then the process is free for a moment: to shut down, or for another queue.
 DRAIN_SECONDS = 2.0
+# Events are taken by the handful, as each is little work; whatever a worker leaves behind is taken again after this.
+EVENTS_AT_ONCE = 20
+EVENTS_LEASE_SECONDS = 30.0
 
 
 def drain(queue: str) -> None:
@@ -29,3 +34,17 @@ def drain(queue: str) -> None:
             dispatch.ring_if_possible(queue)
             return
         claimed = runner.take_next(queue)
+
+
+def drain_events() -> None:
+    """Act on the events that are due, until there is none or the time is over."""
+    dispatch.answer(dispatch.EVENTS)
+    ends_at = time.monotonic() + DRAIN_SECONDS
+    while taken := store.take(EVENTS_AT_ONCE, by=identity(), lease=EVENTS_LEASE_SECONDS):
+        crash_points.reach("consumer.after_take")
+        if len(taken) == EVENTS_AT_ONCE or time.monotonic() >= ends_at:
+            dispatch.ring_if_possible(dispatch.EVENTS)  # there may be more: an idle worker joins in
+        for inbox_id, attempt in taken:
+            inbox.handle(inbox_id, attempt)
+        if time.monotonic() >= ends_at:
+            return

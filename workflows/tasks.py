@@ -7,8 +7,8 @@ from uuid import UUID
 from celery import shared_task
 from celery.signals import worker_process_init
 
-from workflows.dispatch import ADVANCE_RUNS, DO_ITEMS
-from workflows.drain import drain
+from workflows.dispatch import ADVANCE_RUNS, DO_ITEMS, HANDLE_EVENTS
+from workflows.drain import drain, drain_events
 from workflows.engine.holder import start_heartbeat
 from workflows.engine.items import work
 
@@ -23,6 +23,12 @@ def advance_runs(queue: str) -> None:
 def do_items(run_id: str, step: str, slot: int) -> None:
     """Do items of a fan-out for a while."""
     work(UUID(run_id), step, slot)
+
+
+@shared_task(name=HANDLE_EVENTS)
+def handle_events() -> None:
+    """Act on the events that are due."""
+    drain_events()
 
 
 @worker_process_init.connect

@@ -21,6 +21,7 @@ class Permission(StrEnum):
     PAUSE_RUN = "pause_run"
     CANCEL_RUN = "cancel_run"
     ROLL_BACK_RUN = "roll_back_run"
+    EMIT_EVENT = "emit_event"
     REPLAY_DEAD_LETTER = "replay_dead_letter"  # also: send an event again that somebody missed
     EDIT_DEAD_LETTER = "edit_dead_letter"
     DISCARD_DEAD_LETTER = "discard_dead_letter"
@@ -64,6 +65,7 @@ _OPERATOR = _SUPPORT | {
     Permission.APPROVE_STEP,
     Permission.PAUSE_RUN,
     Permission.CANCEL_RUN,
+    Permission.EMIT_EVENT,
     Permission.EDIT_DEAD_LETTER,
     Permission.DISCARD_DEAD_LETTER,
     Permission.OPERATE_DEPENDENCY,

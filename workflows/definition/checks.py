@@ -38,6 +38,8 @@ def check_new_step(workflow: WorkflowDefinition[Any], function: Callable[..., An
         problem = f'it calls "{options.calls.name}", so its effect must be Effect.EXTERNAL'
     elif options.timeout <= 0:
         problem = "timeout must be more than 0 seconds"
+    elif any(event.__contract__ is None for event in options.emits):
+        problem = "emits= names an event without a name that others could know it by"
     elif inspect.iscoroutinefunction(function):
         problem = "it is an async function; steps are plain functions"
     elif options.each:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from workflows.definition.event import contract_of
 from workflows.definition.fan_out import FanOutStep
 from workflows.definition.sensitive import sensitive_fields
 from workflows.definition.step import PausingStep, Step
@@ -41,6 +42,10 @@ def describe(workflow: WorkflowDefinition[Any]) -> dict[str, Any]:
             {"name": d.name, "availability": d.availability, "timeout_seconds": d.timeout}
             for d in workflow.dependencies
         ],
+        # Only where there is one: the digest of versions without stays what it was.
+        **(
+            {"on_event": [contract_of(on.event).described() for on in workflow.on_event]} if workflow.on_event else {}
+        ),
     }
 
 
@@ -72,6 +77,7 @@ def _describe_step(workflow: WorkflowDefinition[Any], step: Step[..., Any], posi
         "sensitive": sensitive_fields(step.output_type),
         # Only where there is one: the digest of versions without stays what it was.
         **({"lock": options.lock} if options.lock else {}),
+        **({"emits": [contract_of(event).described() for event in options.emits]} if options.emits else {}),
         **({"terms": terms.described()} if terms else {}),
         **({"each": _describe_each(step)} if isinstance(step, FanOutStep) else {}),
     }

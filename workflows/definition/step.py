@@ -9,6 +9,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from pydantic import TypeAdapter
 
+from workflows.definition.event import Event
 from workflows.definition.signatures import CONTEXT, Signature, read_signature, where
 from workflows.definition.terms import ChildTerms, Terms
 from workflows.definition.values import Dependency, Each, Effect, Retry, StepKind
@@ -35,6 +36,7 @@ class StepOptions:
     title: str
     lock: str | None = None
     each: Each | None = None
+    emits: tuple[type[Event], ...] = ()
 
 
 class Function:

@@ -1,4 +1,4 @@
-"""What a pausing step waits for, beyond its place among the steps: the terms of an approval, or another workflow."""
+"""What a pausing step waits for, beyond its place among the steps: an answer, another workflow, an event."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel
 
 from portal.core.permissions import Permission, Role
+from workflows.definition.event import WaitTerms
 
 if TYPE_CHECKING:
     from workflows.definition.workflow import WorkflowDefinition
@@ -80,7 +81,7 @@ class ChildTerms:
         return {"workflow": self.workflow.name, "title": self.workflow.title}
 
 
-Terms = ApprovalTerms | ChildTerms
+Terms = ApprovalTerms | ChildTerms | WaitTerms
 
 
 def quotes_of(template: str) -> tuple[tuple[str, str], ...]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from portal.core.permissions import Permission, Role
 from workflows.definition import checks, fan_out, registry
+from workflows.definition.event import Event, On, WaitTerms, check_subscriptions, check_wait
 from workflows.definition.fan_out import FanOutStep
 from workflows.definition.schedule import Schedule, problem_of, schedules_of
 from workflows.definition.signatures import snake_case
@@ -28,6 +29,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 I = TypeVar("I", bound=BaseModel)  # noqa: E741 - the input
 J = TypeVar("J", bound=BaseModel)
+E = TypeVar("E", bound=Event)
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 DEFAULT_TIMEOUT = 30.0
@@ -61,6 +63,7 @@ class WorkflowDefinition(Generic[I]):
         requires: Sequence[Setting] = (),
         queue: str = "workflows",
         schedule: Schedule | Sequence[Schedule] | None = None,
+        on_event: On[Any] | Sequence[On[Any]] = (),
     ) -> None:
         self.declared_at = _line(sys._getframe(1))
         self.name, self.version, self.owner, self.input_type = name, version, owner, input
@@ -69,8 +72,10 @@ class WorkflowDefinition(Generic[I]):
         self.impact = impact or Impact()
         self.requires, self.queue = tuple(requires), queue
         self.schedules = schedules_of(schedule)
+        self.on_event = (on_event,) if isinstance(on_event, On) else tuple(on_event)
         self.steps: dict[str, Step[..., Any]] = {}
         self._check_header(objective)
+        check_subscriptions(self.declared_at, self.on_event)
         assert objective is not None  # noqa: S101 - checked above; narrows the type
         self.objective = objective
         self.input_name = snake_case(input.__name__)
@@ -92,6 +97,7 @@ class WorkflowDefinition(Generic[I]):
         optional: bool = False,
         fallback: Callable[..., Any] | None = None,
         lock: str | None = None,
+        emits: Iterable[type[Event]] = (),
         title: str = "",
         each: str | None = None,
         concurrency: int = 10,
@@ -116,6 +122,7 @@ class WorkflowDefinition(Generic[I]):
         :param concurrency: with ``each``, items under way at a time, over all workers.
         :param tolerate: with ``each``, how many items may fail: a number, or a share of them such as 0.05.
         :param item: with ``each``, which fields of an item name it and say what it is worth.
+        :param emits: the events that it, or a function that undoes, verifies or replaces it, may emit.
         :raises DefinitionError: for a duplicate name or options that contradict each other.
         """
 
@@ -133,6 +140,7 @@ class WorkflowDefinition(Generic[I]):
                 lock=lock,
                 title=title,
                 each=Each(each, concurrency, tolerate, item or Item()) if each else None,
+                emits=tuple(emits),
             )
             checks.check_new_step(self, function, options)
             kind = FanOutStep if each else Step
@@ -241,6 +249,32 @@ class WorkflowDefinition(Generic[I]):
             terms=ChildTerms(workflow),
         )
         step.compensate(undo_child)
+        return step
+
+    def wait_for(
+        self,
+        name: str,
+        event: type[E],
+        *,
+        key: Callable[..., str],
+        timeout: timedelta,
+        after: Iterable[Step[..., Any]] = (),
+        when: Callable[..., bool] | None = None,
+        title: str = "",
+    ) -> PausingStep[E | None]:
+        """Add a step at which the run waits for an event; its output is the event, or None if none came in time.
+
+        It may have come before the run does: an event that nobody has taken waits too.
+
+        :param key: a function of earlier values that returns the key of the event.
+        :param timeout: how long the run waits, counted from when it came to the step.
+        :raises DefinitionError: for a name that is taken, or an event without a name or a key.
+        """
+        terms = WaitTerms(event, timeout)
+        step = self._add_pausing_step(
+            name, StepKind.WAIT_FOR, key, output_type=event | None, after=after, when=when, title=title, terms=terms
+        )
+        check_wait(f"{step.body.declared_at}: {self.name}.{name}", terms)
         return step
 
     def _add_pausing_step(

@@ -31,6 +31,11 @@ POINTS = frozenset(
         "dispatcher.after_reclaim",
         "dispatcher.before_schedule",
         "dispatcher.after_schedule",
+        "router.inside_transaction",
+        "router.after_commit",
+        "consumer.after_take",
+        "consumer.inside_transaction",
+        "consumer.after_commit",
         "bulk.before_commit",
         "bulk.after_commit",
     }

@@ -144,10 +144,12 @@ class _Turn:
         self.goes_on = self.goes_on and goes_on
 
     def _succeeded(self, item: ClaimedItem, output: Any, started: float) -> ItemWrite:
+        self.session.send_emitted(self.step.name, is_done=True)
         now = time.monotonic()
         return ItemWrite(item.index, ItemStatus.SUCCEEDED, item.attempts + 1, now, now - started, output)
 
     def _failed(self, item: ClaimedItem, error: BaseException, started: float) -> None:
+        self.session.send_emitted(self.step.name, is_done=False)
         decision = retry.verdict(error, self.step.options, item.attempts + 1)
         described = self.session.describe(error)
         if isinstance(decision, retry.AwaitDependency):

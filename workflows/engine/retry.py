@@ -65,6 +65,11 @@ def backoff(retry: Retry, attempt: int) -> float:
     return random.uniform(0, min(retry.cap, retry.base * 2.0 ** (attempt - 1)))  # noqa: S311 - not for secrets
 
 
+def is_final(error: BaseException) -> bool:
+    """Tell whether no further try will help, by what kind of error it is."""
+    return isinstance(error, _FINAL)
+
+
 def helper_verdict(error: BaseException, options: StepOptions, attempt: int) -> Verdict:
     """Decide what follows after try number ``attempt`` of a step's verification or compensation.
 
@@ -86,7 +91,7 @@ def verdict(error: BaseException, options: StepOptions, attempt: int) -> Verdict
         return AwaitDependency(name, _pause_until(error.retry_at))
     if not options.idempotent and leaves_outcome_unknown(error):
         return FindOut()
-    if isinstance(error, _FINAL) or attempt >= options.retry.attempts:
+    if is_final(error) or attempt >= options.retry.attempts:
         return GiveUp()
     if isinstance(error, RateLimited) and error.retry_after is not None:
         return TryAgain(error.retry_after + backoff(options.retry, 1))

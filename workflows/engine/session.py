@@ -16,6 +16,7 @@ from psycopg.pq import TransactionStatus
 from workflows import http
 from workflows.definition import registry
 from workflows.definition.context import StepContext
+from workflows.definition.event import Message
 from workflows.definition.sensitive import sensitive_fields
 from workflows.definition.step import Function
 from workflows.dependencies import guard
@@ -27,8 +28,11 @@ from workflows.engine.plan import AnyStep, Checkpoint, Values
 from workflows.engine.state import FINAL_RUN_STATUSES, Request, RunStatus, StepStatus, WaitingReason
 from workflows.engine.store import AttemptWrite, Claimed, EventWrite, Release, StepWrite, Writes
 from workflows.errors import DependencyUnavailable, RateLimited, TransientError
+from workflows.events.store import write_emitted
 from workflows.redaction import values_under
 
+# A step that comes to one of these has done what it tells others about.
+_TELLING = frozenset({StepStatus.SUCCEEDED, StepStatus.FELL_BACK, StepStatus.COMPENSATED})
 FLUSH_SECONDS = 1.0  # PURE steps ride with the next commit, but not for longer than this
 # What says that the dependency did not do its part; anything else is an answer, if not the wanted one.
 _NOT_ITS_PART = (DependencyUnavailable, TransientError, StepTimedOut, OSError, httpx.HTTPError)
@@ -62,6 +66,7 @@ class Session:
         self._along: list[Callable[[], None]] = []
         self.lock: HeldLock | None = None
         self._item: AtItem | None = None
+        self._emitted: list[Message] = []  # by the function that was called last
         self._written_at = time.monotonic()
 
     # What is to be written --------------------------------------------------------------------------
@@ -81,6 +86,8 @@ class Session:
         """Give the step a new status; it is written with the next flush or release."""
         checkpoint = self.checkpoint_of(step)
         checkpoint.status = status
+        if self._emitted:
+            self.send_emitted(step.name, is_done=status in _TELLING)
         self._pending.steps = [write for write in self._pending.steps if write.step != step.name]
         self._pending.steps.append(
             StepWrite(
@@ -139,6 +146,12 @@ class Session:
         For what must be there exactly if the checkpoint is: an event that was emitted, a wait, a lock let go.
         """
         self._along.append(write)
+
+    def send_emitted(self, step: str, *, is_done: bool) -> None:
+        """Send what the step told others with its checkpoint; what a try said that did not succeed was not said."""
+        run_id, messages, self._emitted = self.claimed.run_id, self._emitted, []
+        if is_done:
+            self.write_along(lambda: write_emitted(run_id, step, messages))
 
     @property
     def may_ride_along(self) -> bool:
@@ -256,6 +269,7 @@ class Session:
     def call_unguarded(self, step: AnyStep, function: Function, *, attempt: int, key_suffix: str = "") -> Any:
         """Call a function of the step within the step's time limit."""
         context = self._context(step, attempt, key_suffix)
+        self._emitted = context.emitted
         self._held.deadline = time.monotonic() + step.options.timeout
         try:
             with time_limit(step.options.timeout):
@@ -276,6 +290,7 @@ class Session:
             started_by=claimed.started_by,
             lock_token=self.lock.token if self.lock else None,
             log=logging.getLogger(f"workflows.step.{claimed.workflow}.{step.name}"),
+            emits=step.options.emits,
         )
         if step.options.calls:
             context.open_client = _client_opener(step, context)

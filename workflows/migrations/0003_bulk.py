@@ -7,98 +7,222 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('core', '0003_bulk_rights'),
-        ('workflows', '0002_room_for_hot_updates'),
+        ("core", "0003_bulk_rights"),
+        ("workflows", "0002_room_for_hot_updates"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='workflow',
-            options={'default_permissions': (), 'ordering': ['slug'], 'permissions': [('view_workflow', 'May view workflow'), ('view_run', 'May view run'), ('view_payload', 'May view payload'), ('start_run', 'May start run'), ('resume_run', 'May resume run'), ('retry_step', 'May retry step'), ('skip_step', 'May skip step'), ('decide_step', 'May decide step'), ('pause_run', 'May pause run'), ('cancel_run', 'May cancel run'), ('roll_back_run', 'May roll back run'), ('operate_dependency', 'May operate dependency'), ('pause_workflow', 'May pause workflow'), ('start_bulk_operation', 'May start bulk operation'), ('approve_bulk_operation', 'May approve bulk operation'), ('view_audit', 'May view audit'), ('export_audit', 'May export audit'), ('view_access', 'May view access'), ('manage_access', 'May manage access'), ('manage_own_tokens', 'May manage own tokens'), ('operate_sandbox', 'May operate sandbox')]},
-        ),
-        migrations.CreateModel(
-            name='BulkOperation',
-            fields=[
-                ('id', models.UUIDField(default=portal.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=40)),
-                ('command', models.CharField(max_length=40)),
-                ('filter', models.TextField(blank=True, help_text="query string of the kind's list")),
-                ('chosen', models.JSONField(default=list, help_text='ids of single rows of it that were chosen; empty: all')),
-                ('reason', models.TextField()),
-                ('status', models.CharField(choices=[('asked', 'Waits for approval'), ('running', 'Running'), ('paused', 'Paused'), ('halted', 'Halted'), ('stopped', 'Stopped'), ('done', 'Done')], default='running', max_length=8)),
-                ('halted_because', models.TextField(blank=True)),
-                ('per_minute', models.PositiveIntegerField()),
-                ('ladder', models.JSONField(help_text='how many items each stage has')),
-                ('stage', models.PositiveSmallIntegerField(default=0, help_text='the stage that is under way, from 0')),
-                ('trusted_stage', models.SmallIntegerField(default=-1, help_text='the latest stage that a person let go on although it did not prove itself')),
-                ('total', models.PositiveIntegerField()),
-                ('preview', models.JSONField(help_text='the dry run that was confirmed, as the page showed it')),
-                ('history', models.JSONField(default=list, help_text='[{at, who, what, reason}], oldest first')),
-                ('started_by', models.CharField(help_text='label of the actor', max_length=200)),
-                ('created_at', models.DateTimeField()),
-                ('next_at', models.DateTimeField(help_text='before this the rate allows no further item')),
-                ('looked_at', models.DateTimeField(help_text='when those that were done were last judged', null=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('token', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.apitoken')),
-                ('user', models.ForeignKey(help_text='with whose rights it is carried out', on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-            ],
+            name="workflow",
             options={
-                'ordering': ['-id'],
-                'default_permissions': (),
+                "default_permissions": (),
+                "ordering": ["slug"],
+                "permissions": [
+                    ("view_workflow", "May view workflow"),
+                    ("view_run", "May view run"),
+                    ("view_payload", "May view payload"),
+                    ("start_run", "May start run"),
+                    ("resume_run", "May resume run"),
+                    ("retry_step", "May retry step"),
+                    ("skip_step", "May skip step"),
+                    ("decide_step", "May decide step"),
+                    ("pause_run", "May pause run"),
+                    ("cancel_run", "May cancel run"),
+                    ("roll_back_run", "May roll back run"),
+                    ("operate_dependency", "May operate dependency"),
+                    ("pause_workflow", "May pause workflow"),
+                    ("start_bulk_operation", "May start bulk operation"),
+                    ("approve_bulk_operation", "May approve bulk operation"),
+                    ("view_audit", "May view audit"),
+                    ("export_audit", "May export audit"),
+                    ("view_access", "May view access"),
+                    ("manage_access", "May manage access"),
+                    ("manage_own_tokens", "May manage own tokens"),
+                    ("operate_sandbox", "May operate sandbox"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='BulkItem',
+            name="BulkOperation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField()),
-                ('stage', models.PositiveSmallIntegerField()),
-                ('object_id', models.UUIDField()),
-                ('label', models.CharField(max_length=200)),
-                ('status', models.CharField(choices=[('pending', 'To do'), ('done', 'Done'), ('refused', 'Refused'), ('not_needed', 'Not needed')], default='pending', max_length=10)),
-                ('verdict', models.CharField(blank=True, choices=[('', 'Not known yet'), ('good', 'Good'), ('bad', 'Bad'), ('inconclusive', 'Inconclusive')], default='', max_length=12)),
-                ('words', models.TextField(blank=True, help_text='why it was refused, or what became of it')),
-                ('done_at', models.DateTimeField(null=True)),
-                ('operation', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='workflows.bulkoperation')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=portal.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("kind", models.CharField(max_length=40)),
+                ("command", models.CharField(max_length=40)),
+                ("filter", models.TextField(blank=True, help_text="query string of the kind's list")),
+                (
+                    "chosen",
+                    models.JSONField(default=list, help_text="ids of single rows of it that were chosen; empty: all"),
+                ),
+                ("reason", models.TextField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("asked", "Waits for approval"),
+                            ("running", "Running"),
+                            ("paused", "Paused"),
+                            ("halted", "Halted"),
+                            ("stopped", "Stopped"),
+                            ("done", "Done"),
+                        ],
+                        default="running",
+                        max_length=8,
+                    ),
+                ),
+                ("halted_because", models.TextField(blank=True)),
+                ("per_minute", models.PositiveIntegerField()),
+                ("ladder", models.JSONField(help_text="how many items each stage has")),
+                (
+                    "stage",
+                    models.PositiveSmallIntegerField(default=0, help_text="the stage that is under way, from 0"),
+                ),
+                (
+                    "trusted_stage",
+                    models.SmallIntegerField(
+                        default=-1,
+                        help_text="the latest stage that a person let go on although it did not prove itself",
+                    ),
+                ),
+                ("total", models.PositiveIntegerField()),
+                ("preview", models.JSONField(help_text="the dry run that was confirmed, as the page showed it")),
+                ("history", models.JSONField(default=list, help_text="[{at, who, what, reason}], oldest first")),
+                ("started_by", models.CharField(help_text="label of the actor", max_length=200)),
+                ("created_at", models.DateTimeField()),
+                ("next_at", models.DateTimeField(help_text="before this the rate allows no further item")),
+                (
+                    "looked_at",
+                    models.DateTimeField(help_text="when those that were done were last judged", null=True),
+                ),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "token",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="core.apitoken"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        help_text="with whose rights it is carried out",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['operation', 'position'],
-                'default_permissions': (),
+                "ordering": ["-id"],
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="BulkItem",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("position", models.PositiveIntegerField()),
+                ("stage", models.PositiveSmallIntegerField()),
+                ("object_id", models.UUIDField()),
+                ("label", models.CharField(max_length=200)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "To do"),
+                            ("done", "Done"),
+                            ("refused", "Refused"),
+                            ("not_needed", "Not needed"),
+                        ],
+                        default="pending",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "verdict",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "Not known yet"),
+                            ("good", "Good"),
+                            ("bad", "Bad"),
+                            ("inconclusive", "Inconclusive"),
+                        ],
+                        default="",
+                        max_length=12,
+                    ),
+                ),
+                ("words", models.TextField(blank=True, help_text="why it was refused, or what became of it")),
+                ("done_at", models.DateTimeField(null=True)),
+                (
+                    "operation",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="workflows.bulkoperation",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["operation", "position"],
+                "default_permissions": (),
             },
         ),
         migrations.AddIndex(
-            model_name='bulkoperation',
-            index=models.Index(condition=models.Q(('status', 'running')), fields=['id'], name='bulk_running'),
+            model_name="bulkoperation",
+            index=models.Index(condition=models.Q(("status", "running")), fields=["id"], name="bulk_running"),
         ),
         migrations.AddConstraint(
-            model_name='bulkoperation',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['stopped', 'done']), ('ended_at__isnull', True), _connector='XOR'), name='bulk_ended_has_end'),
+            model_name="bulkoperation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["stopped", "done"]), ("ended_at__isnull", True), _connector="XOR"),
+                name="bulk_ended_has_end",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bulkoperation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'halted'), _negated=True), models.Q(('halted_because', ''), _negated=True), _connector='OR'), name='bulk_halt_has_cause'),
+            model_name="bulkoperation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "halted"), _negated=True),
+                    models.Q(("halted_because", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="bulk_halt_has_cause",
+            ),
         ),
         migrations.AddIndex(
-            model_name='bulkitem',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['object_id'], name='bulk_item_to_do'),
+            model_name="bulkitem",
+            index=models.Index(
+                condition=models.Q(("status", "pending")), fields=["object_id"], name="bulk_item_to_do"
+            ),
         ),
         migrations.AddIndex(
-            model_name='bulkitem',
-            index=models.Index(condition=models.Q(('status', 'done'), ('verdict', '')), fields=['operation'], name='bulk_item_watched'),
+            model_name="bulkitem",
+            index=models.Index(
+                condition=models.Q(("status", "done"), ("verdict", "")),
+                fields=["operation"],
+                name="bulk_item_watched",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bulkitem',
-            constraint=models.UniqueConstraint(fields=('operation', 'position'), name='bulk_position_once'),
+            model_name="bulkitem",
+            constraint=models.UniqueConstraint(fields=("operation", "position"), name="bulk_position_once"),
         ),
         migrations.AddConstraint(
-            model_name='bulkitem',
-            constraint=models.UniqueConstraint(fields=('operation', 'object_id'), name='bulk_object_once'),
+            model_name="bulkitem",
+            constraint=models.UniqueConstraint(fields=("operation", "object_id"), name="bulk_object_once"),
         ),
         migrations.AddConstraint(
-            model_name='bulkitem',
-            constraint=models.CheckConstraint(condition=models.Q(('status', 'pending'), ('done_at__isnull', False), _connector='XOR'), name='bulk_item_done_has_time'),
+            model_name="bulkitem",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status", "pending"), ("done_at__isnull", False), _connector="XOR"),
+                name="bulk_item_done_has_time",
+            ),
         ),
     ]

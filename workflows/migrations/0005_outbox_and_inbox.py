@@ -126,15 +126,23 @@ class Migration(migrations.Migration):
                         max_length=9,
                     ),
                 ),
-                ("attempts", models.PositiveIntegerField(default=0)),
                 (
-                    "next_attempt_at",
-                    models.DateTimeField(
-                        help_text="when it is sent, or sent again if it got lost; NULL: not by itself", null=True
+                    "attempts",
+                    models.PositiveIntegerField(
+                        default=0, help_text="how often a worker took it; also its fencing token"
                     ),
                 ),
-                ("sent_at", models.DateTimeField(null=True)),
-                ("send_count", models.PositiveIntegerField(default=0)),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(help_text="when a worker may take it; NULL: not by itself", null=True),
+                ),
+                ("taken_at", models.DateTimeField(null=True)),
+                (
+                    "taken_by",
+                    models.CharField(
+                        blank=True, default="", help_text="the worker that has it in hand", max_length=200
+                    ),
+                ),
                 (
                     "due_at",
                     models.DateTimeField(help_text="from then on it is missing in the completeness of its event"),
@@ -319,7 +327,15 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("next_attempt_at__isnull", False), ("status", "pending")),
                 fields=["next_attempt_at"],
-                name="inbox_to_send",
+                name="inbox_to_take",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="inboxmessage",
+            index=models.Index(
+                condition=models.Q(("status", "pending"), models.Q(("taken_by", ""), _negated=True)),
+                fields=["taken_by"],
+                name="inbox_in_hand",
             ),
         ),
         migrations.AddIndex(

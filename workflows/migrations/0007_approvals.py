@@ -7,42 +7,120 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('workflows', '0006_locks'),
+        ("workflows", "0006_locks"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='workflow',
-            options={'default_permissions': (), 'ordering': ['slug'], 'permissions': [('view_workflow', 'May view workflow'), ('view_run', 'May view run'), ('view_payload', 'May view payload'), ('start_run', 'May start run'), ('resume_run', 'May resume run'), ('retry_step', 'May retry step'), ('skip_step', 'May skip step'), ('decide_step', 'May decide step'), ('approve_step', 'May approve step'), ('pause_run', 'May pause run'), ('cancel_run', 'May cancel run'), ('roll_back_run', 'May roll back run'), ('replay_dead_letter', 'May replay dead letter'), ('edit_dead_letter', 'May edit dead letter'), ('discard_dead_letter', 'May discard dead letter'), ('operate_dependency', 'May operate dependency'), ('pause_workflow', 'May pause workflow'), ('start_bulk_operation', 'May start bulk operation'), ('approve_bulk_operation', 'May approve bulk operation'), ('view_audit', 'May view audit'), ('export_audit', 'May export audit'), ('view_access', 'May view access'), ('manage_access', 'May manage access'), ('manage_own_tokens', 'May manage own tokens'), ('operate_sandbox', 'May operate sandbox')]},
+            name="workflow",
+            options={
+                "default_permissions": (),
+                "ordering": ["slug"],
+                "permissions": [
+                    ("view_workflow", "May view workflow"),
+                    ("view_run", "May view run"),
+                    ("view_payload", "May view payload"),
+                    ("start_run", "May start run"),
+                    ("resume_run", "May resume run"),
+                    ("retry_step", "May retry step"),
+                    ("skip_step", "May skip step"),
+                    ("decide_step", "May decide step"),
+                    ("approve_step", "May approve step"),
+                    ("pause_run", "May pause run"),
+                    ("cancel_run", "May cancel run"),
+                    ("roll_back_run", "May roll back run"),
+                    ("replay_dead_letter", "May replay dead letter"),
+                    ("edit_dead_letter", "May edit dead letter"),
+                    ("discard_dead_letter", "May discard dead letter"),
+                    ("operate_dependency", "May operate dependency"),
+                    ("pause_workflow", "May pause workflow"),
+                    ("start_bulk_operation", "May start bulk operation"),
+                    ("approve_bulk_operation", "May approve bulk operation"),
+                    ("view_audit", "May view audit"),
+                    ("export_audit", "May export audit"),
+                    ("view_access", "May view access"),
+                    ("manage_access", "May manage access"),
+                    ("manage_own_tokens", "May manage own tokens"),
+                    ("operate_sandbox", "May operate sandbox"),
+                ],
+            },
         ),
         migrations.CreateModel(
-            name='ApprovalRequest',
+            name="ApprovalRequest",
             fields=[
-                ('id', models.UUIDField(default=portal.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('step', models.CharField(max_length=80)),
-                ('status', models.CharField(choices=[('open', 'Open'), ('approved', 'Approved'), ('rejected', 'Rejected'), ('expired', 'Expired'), ('withdrawn', 'Withdrawn')], default='open', max_length=10)),
-                ('question', models.TextField()),
-                ('facts', models.JSONField(default=list, help_text='[[name, value], …], as text')),
-                ('permission', models.CharField(help_text='the right that an answer needs on the workflow', max_length=40)),
-                ('roles', models.JSONField(default=list, help_text='one of these is needed as well; empty: none')),
-                ('four_eyes', models.BooleanField(default=True, help_text='whoever started the run may not answer')),
-                ('asked_at', models.DateTimeField()),
-                ('remind_at', models.DateTimeField(help_text='later than this it is overdue', null=True)),
-                ('reminded_at', models.DateTimeField(null=True)),
-                ('expires_at', models.DateTimeField(null=True)),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('reason', models.TextField(blank=True)),
-                ('answered_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('run', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='workflows.run')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=portal.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("step", models.CharField(max_length=80)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("approved", "Approved"),
+                            ("rejected", "Rejected"),
+                            ("expired", "Expired"),
+                            ("withdrawn", "Withdrawn"),
+                        ],
+                        default="open",
+                        max_length=10,
+                    ),
+                ),
+                ("question", models.TextField()),
+                ("facts", models.JSONField(default=list, help_text="[[name, value], …], as text")),
+                (
+                    "permission",
+                    models.CharField(help_text="the right that an answer needs on the workflow", max_length=40),
+                ),
+                ("roles", models.JSONField(default=list, help_text="one of these is needed as well; empty: none")),
+                ("four_eyes", models.BooleanField(default=True, help_text="whoever started the run may not answer")),
+                ("asked_at", models.DateTimeField()),
+                ("remind_at", models.DateTimeField(help_text="later than this it is overdue", null=True)),
+                ("reminded_at", models.DateTimeField(null=True)),
+                ("expires_at", models.DateTimeField(null=True)),
+                ("answered_at", models.DateTimeField(null=True)),
+                ("reason", models.TextField(blank=True)),
+                (
+                    "answered_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="workflows.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
-                'default_permissions': (),
-                'indexes': [models.Index(condition=models.Q(('remind_at__isnull', False), ('reminded_at__isnull', True), ('status', 'open')), fields=['remind_at'], name='approval_to_remind')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('status', 'open')), fields=('run', 'step'), name='approval_open_once')],
+                "ordering": ["id"],
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(
+                            ("remind_at__isnull", False), ("reminded_at__isnull", True), ("status", "open")
+                        ),
+                        fields=["remind_at"],
+                        name="approval_to_remind",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "open")), fields=("run", "step"), name="approval_open_once"
+                    )
+                ],
             },
         ),
     ]

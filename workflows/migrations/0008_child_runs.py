@@ -5,24 +5,32 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('workflows', '0007_approvals'),
+        ("workflows", "0007_approvals"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='run',
-            name='parent',
-            field=models.ForeignKey(db_index=False, help_text='the run whose step started this one', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='workflows.run'),
+            model_name="run",
+            name="parent",
+            field=models.ForeignKey(
+                db_index=False,
+                help_text="the run whose step started this one",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="workflows.run",
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='parent_step',
-            field=models.CharField(blank=True, db_default='', default='', max_length=80),
+            model_name="run",
+            name="parent_step",
+            field=models.CharField(blank=True, db_default="", default="", max_length=80),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('parent__isnull', False)), fields=['parent', 'parent_step'], name='run_by_parent'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("parent__isnull", False)), fields=["parent", "parent_step"], name="run_by_parent"
+            ),
         ),
     ]

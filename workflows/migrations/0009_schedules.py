@@ -7,65 +7,118 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('workflows', '0008_child_runs'),
+        ("workflows", "0008_child_runs"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Schedule',
+            name="Schedule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.SlugField(max_length=40)),
-                ('cron', models.CharField(max_length=120)),
-                ('zone', models.CharField(max_length=64)),
-                ('catch_up', models.CharField(max_length=6)),
-                ('overlap', models.CharField(max_length=5)),
-                ('next_at', models.DateTimeField(null=True)),
-                ('retired_at', models.DateTimeField(help_text='no longer in the code since', null=True)),
-                ('paused_at', models.DateTimeField(null=True)),
-                ('paused_until', models.DateTimeField(help_text='goes on by itself then; NULL: when somebody resumes it', null=True)),
-                ('paused_reason', models.TextField(blank=True)),
-                ('paused_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('workflow', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='workflows.workflow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.SlugField(max_length=40)),
+                ("cron", models.CharField(max_length=120)),
+                ("zone", models.CharField(max_length=64)),
+                ("catch_up", models.CharField(max_length=6)),
+                ("overlap", models.CharField(max_length=5)),
+                ("next_at", models.DateTimeField(null=True)),
+                ("retired_at", models.DateTimeField(help_text="no longer in the code since", null=True)),
+                ("paused_at", models.DateTimeField(null=True)),
+                (
+                    "paused_until",
+                    models.DateTimeField(
+                        help_text="goes on by itself then; NULL: when somebody resumes it", null=True
+                    ),
+                ),
+                ("paused_reason", models.TextField(blank=True)),
+                (
+                    "paused_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "workflow",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="workflows.workflow"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['workflow', 'name'],
-                'default_permissions': (),
+                "ordering": ["workflow", "name"],
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='ScheduledTime',
+            name="ScheduledTime",
             fields=[
-                ('id', models.UUIDField(default=portal.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('due_at', models.DateTimeField()),
-                ('status', models.CharField(choices=[('started', 'Started'), ('queued', 'Waits for the run before it'), ('missed', 'Missed'), ('caught_up', 'Caught up'), ('skipped', 'Skipped')], max_length=9)),
-                ('why', models.TextField(blank=True, help_text='why it did not simply start, in words')),
-                ('noted_at', models.DateTimeField()),
-                ('run', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='workflows.run')),
-                ('schedule', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='workflows.schedule')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=portal.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("due_at", models.DateTimeField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("started", "Started"),
+                            ("queued", "Waits for the run before it"),
+                            ("missed", "Missed"),
+                            ("caught_up", "Caught up"),
+                            ("skipped", "Skipped"),
+                        ],
+                        max_length=9,
+                    ),
+                ),
+                ("why", models.TextField(blank=True, help_text="why it did not simply start, in words")),
+                ("noted_at", models.DateTimeField()),
+                (
+                    "run",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="workflows.run"
+                    ),
+                ),
+                (
+                    "schedule",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="workflows.schedule",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-due_at'],
-                'default_permissions': (),
+                "ordering": ["-due_at"],
+                "default_permissions": (),
             },
         ),
         migrations.AddIndex(
-            model_name='schedule',
-            index=models.Index(condition=models.Q(('retired_at__isnull', True)), fields=['next_at'], name='schedule_due'),
+            model_name="schedule",
+            index=models.Index(
+                condition=models.Q(("retired_at__isnull", True)), fields=["next_at"], name="schedule_due"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='schedule',
-            constraint=models.UniqueConstraint(fields=('workflow', 'name'), name='schedule_once'),
+            model_name="schedule",
+            constraint=models.UniqueConstraint(fields=("workflow", "name"), name="schedule_once"),
         ),
         migrations.AddIndex(
-            model_name='scheduledtime',
-            index=models.Index(condition=models.Q(('status__in', ['queued', 'missed'])), fields=['schedule', 'due_at'], name='scheduled_time_open'),
+            model_name="scheduledtime",
+            index=models.Index(
+                condition=models.Q(("status__in", ["queued", "missed"])),
+                fields=["schedule", "due_at"],
+                name="scheduled_time_open",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='scheduledtime',
-            constraint=models.UniqueConstraint(fields=('schedule', 'due_at'), name='scheduled_time_once'),
+            model_name="scheduledtime",
+            constraint=models.UniqueConstraint(fields=("schedule", "due_at"), name="scheduled_time_once"),
         ),
     ]

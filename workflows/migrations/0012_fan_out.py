@@ -5,65 +5,167 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('workflows', '0011_lock_rights'),
+        ("workflows", "0011_lock_rights"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='run',
-            name='waiting_reason',
-            field=models.CharField(blank=True, choices=[('', ''), ('retry', 'Retry'), ('timer', 'Timer'), ('event', 'Event'), ('approval', 'Approval'), ('dependency', 'Dependency'), ('lock', 'Lock'), ('capacity', 'Capacity'), ('configuration', 'Configuration'), ('items', 'Items')], default='', max_length=14),
+            model_name="run",
+            name="waiting_reason",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("", ""),
+                    ("retry", "Retry"),
+                    ("timer", "Timer"),
+                    ("event", "Event"),
+                    ("approval", "Approval"),
+                    ("dependency", "Dependency"),
+                    ("lock", "Lock"),
+                    ("capacity", "Capacity"),
+                    ("configuration", "Configuration"),
+                    ("items", "Items"),
+                ],
+                default="",
+                max_length=14,
+            ),
         ),
         migrations.CreateModel(
-            name='ItemSlot',
+            name="ItemSlot",
             fields=[
-                ('pk', models.CompositePrimaryKey('run_id', 'step', 'number', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('step', models.CharField(max_length=80)),
-                ('number', models.PositiveIntegerField()),
-                ('fence', models.BigIntegerField(default=0)),
-                ('lease_owner', models.CharField(blank=True, default='', max_length=200)),
-                ('lease_expires_at', models.DateTimeField(null=True)),
-                ('sent_at', models.DateTimeField(help_text='when a worker was asked to take it; NULL: nobody is', null=True)),
-                ('sent_count', models.PositiveIntegerField(default=0, help_text='askings in a row that no worker has followed')),
-                ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='workflows.run')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "run_id", "step", "number", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("step", models.CharField(max_length=80)),
+                ("number", models.PositiveIntegerField()),
+                ("fence", models.BigIntegerField(default=0)),
+                ("lease_owner", models.CharField(blank=True, default="", max_length=200)),
+                ("lease_expires_at", models.DateTimeField(null=True)),
+                (
+                    "sent_at",
+                    models.DateTimeField(help_text="when a worker was asked to take it; NULL: nobody is", null=True),
+                ),
+                (
+                    "sent_count",
+                    models.PositiveIntegerField(default=0, help_text="askings in a row that no worker has followed"),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="workflows.run",
+                    ),
+                ),
             ],
             options={
-                'default_permissions': (),
-                'indexes': [models.Index(condition=models.Q(('lease_owner', ''), _negated=True), fields=['run'], name='slot_held')],
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("lease_owner", ""), _negated=True), fields=["run"], name="slot_held"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='StepItem',
+            name="StepItem",
             fields=[
-                ('pk', models.CompositePrimaryKey('run_id', 'step', 'index', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('step', models.CharField(max_length=80)),
-                ('index', models.PositiveIntegerField(help_text='its place in the list, from 0')),
-                ('generation', models.PositiveIntegerField(default=0, help_text='grows when another item takes the place, or after its effect was taken back')),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('skipped', 'Skipped'), ('compensated', 'Compensated')], max_length=12)),
-                ('name', models.CharField(blank=True, default='', max_length=200)),
-                ('amount', models.DecimalField(decimal_places=2, max_digits=18, null=True)),
-                ('currency', models.CharField(blank=True, default='', max_length=3)),
-                ('input', models.JSONField(null=True)),
-                ('output', models.JSONField(null=True)),
-                ('error', models.JSONField(help_text='the latest: {type, code, message, context, chain, stack}', null=True)),
-                ('attempts', models.PositiveIntegerField(default=0, help_text='tries that count against the retry limit')),
-                ('tries', models.JSONField(default=list, help_text='those that did not succeed: number, outcome, error, times, worker')),
-                ('slot', models.PositiveIntegerField(default=0)),
-                ('fence', models.BigIntegerField(default=0)),
-                ('worker', models.CharField(blank=True, default='', max_length=200)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('next_attempt_at', models.DateTimeField(null=True)),
-                ('undone_at', models.DateTimeField(null=True)),
-                ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='workflows.run')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "run_id", "step", "index", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("step", models.CharField(max_length=80)),
+                ("index", models.PositiveIntegerField(help_text="its place in the list, from 0")),
+                (
+                    "generation",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="grows when another item takes the place, or after its effect was taken back",
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("running", "Running"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("skipped", "Skipped"),
+                            ("compensated", "Compensated"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("name", models.CharField(blank=True, default="", max_length=200)),
+                ("amount", models.DecimalField(decimal_places=2, max_digits=18, null=True)),
+                ("currency", models.CharField(blank=True, default="", max_length=3)),
+                ("input", models.JSONField(null=True)),
+                ("output", models.JSONField(null=True)),
+                (
+                    "error",
+                    models.JSONField(help_text="the latest: {type, code, message, context, chain, stack}", null=True),
+                ),
+                (
+                    "attempts",
+                    models.PositiveIntegerField(default=0, help_text="tries that count against the retry limit"),
+                ),
+                (
+                    "tries",
+                    models.JSONField(
+                        default=list, help_text="those that did not succeed: number, outcome, error, times, worker"
+                    ),
+                ),
+                ("slot", models.PositiveIntegerField(default=0)),
+                ("fence", models.BigIntegerField(default=0)),
+                ("worker", models.CharField(blank=True, default="", max_length=200)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("next_attempt_at", models.DateTimeField(null=True)),
+                ("undone_at", models.DateTimeField(null=True)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="workflows.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['index'],
-                'default_permissions': (),
-                'indexes': [models.Index(condition=models.Q(('status', 'pending')), fields=['run', 'step', 'index'], name='item_to_do'), models.Index(condition=models.Q(('status', 'running')), fields=['run', 'step', 'index'], name='item_in_hand'), models.Index(condition=models.Q(('status', 'failed')), fields=['run', 'step', 'index'], name='item_failed')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'running', 'succeeded', 'failed', 'skipped', 'compensated'])), name='item_status_known')],
+                "ordering": ["index"],
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status", "pending")), fields=["run", "step", "index"], name="item_to_do"
+                    ),
+                    models.Index(
+                        condition=models.Q(("status", "running")),
+                        fields=["run", "step", "index"],
+                        name="item_in_hand",
+                    ),
+                    models.Index(
+                        condition=models.Q(("status", "failed")), fields=["run", "step", "index"], name="item_failed"
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status__in", ["pending", "running", "succeeded", "failed", "skipped", "compensated"])
+                        ),
+                        name="item_status_known",
+                    )
+                ],
             },
         ),
     ]

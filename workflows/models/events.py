@@ -86,12 +86,10 @@ class InboxMessage(models.Model):
     key = models.CharField(max_length=200, default="", blank=True, help_text="the event's, for waits to find it")
     payload = models.JSONField(null=True, help_text="what a person made of the event's payload; NULL: as emitted")
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.PENDING)
-    attempts = models.PositiveIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(
-        null=True, help_text="when it is sent, or sent again if it got lost; NULL: not by itself"
-    )
-    sent_at = models.DateTimeField(null=True)
-    send_count = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0, help_text="how often a worker took it; also its fencing token")
+    next_attempt_at = models.DateTimeField(null=True, help_text="when a worker may take it; NULL: not by itself")
+    taken_at = models.DateTimeField(null=True)
+    taken_by = models.CharField(max_length=200, default="", blank=True, help_text="the worker that has it in hand")
     due_at = models.DateTimeField(help_text="from then on it is missing in the completeness of its event")
     handled_at = models.DateTimeField(null=True)
     run = models.ForeignKey(
@@ -121,9 +119,10 @@ class InboxMessage(models.Model):
         indexes = [
             models.Index(
                 fields=["next_attempt_at"],
-                name="inbox_to_send",
+                name="inbox_to_take",
                 condition=Q(status="pending", next_attempt_at__isnull=False),
             ),
+            models.Index(fields=["taken_by"], name="inbox_in_hand", condition=Q(status="pending") & ~Q(taken_by="")),
             models.Index(fields=["consumer", "key"], name="inbox_unclaimed", condition=Q(status="pending")),
             models.Index(fields=["due_at"], name="inbox_gaps", condition=Q(status__in=["pending", "dead"])),
             models.Index(fields=["run"], name="inbox_by_run", condition=Q(run__isnull=False)),

@@ -28,7 +28,7 @@ from workflows.engine.state import (
     may_become,
     step_may_become,
 )
-from workflows.models import ItemSlot, Run, RunEvent, StepRun
+from workflows.models import EventWait, ItemSlot, Run, RunEvent, StepRun
 from workflows.queries.access import access_run
 
 
@@ -167,6 +167,7 @@ def command(
         run.save()
         if run.parent_id and run.is_final and run.status != doing.before["status"]:
             tell_parent(run.pk)
+        _leave_other_waits(run)
         record(
             actor=actor,
             action=action,
@@ -177,6 +178,13 @@ def command(
             before=doing.before,
             after=_summary(run) | doing.after,
         )
+
+
+def _leave_other_waits(run: Run) -> None:
+    """Take the run away from where it waited for an event, unless it still stands there: it takes no more of them."""
+    is_going_on = run.status not in FINAL_RUN_STATUSES and run.status != RunStatus.ROLLING_BACK
+    left = EventWait.objects.filter(run=run, closed_at=None)
+    (left.exclude(step=run.current_step) if is_going_on else left).delete()
 
 
 def refuse_while_held(run: Run) -> None:

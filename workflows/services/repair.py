@@ -19,7 +19,7 @@ from workflows.definition.values import Effect, StepKind
 from workflows.engine import plan
 from workflows.engine.plan import AnyStep, Checkpoint
 from workflows.engine.state import ItemStatus, Request, RunStatus, StepStatus
-from workflows.models import Attempt, Run, StepItem, StepRun
+from workflows.models import Attempt, EventWait, Run, StepItem, StepRun
 from workflows.queries.approvals import open_request, why_not_answered_by
 from workflows.services.approvals import withdraw_questions
 from workflows.services.children import cancel_children, resume_children
@@ -315,6 +315,7 @@ def _reset(doing: Command, checkpoint: StepRun) -> None:
     checkpoint.output = checkpoint.error = None
     checkpoint.ended_at = None
     doing.save_step(checkpoint)
+    EventWait.objects.filter(run=doing.run, step=checkpoint.step).delete()  # a step that is run again waits anew
 
 
 def _give_fresh_tries(doing: Command, checkpoint: StepRun) -> None:

@@ -17,6 +17,7 @@ from workflows.engine.pauses.child import cancel_children, child, undo_child
 from workflows.engine.pauses.each import each
 from workflows.engine.pauses.sleep import sleep
 from workflows.engine.pauses.verdicts import Ended, Handler, Pending, Settled, Verdict
+from workflows.engine.pauses.wait_for import wait_for
 
 if TYPE_CHECKING:
     from workflows.engine.session import Session
@@ -26,6 +27,7 @@ HANDLERS: dict[StepKind, Handler] = {
     StepKind.CHILD: child,
     StepKind.EACH: each,
     StepKind.SLEEP: sleep,
+    StepKind.WAIT_FOR: wait_for,
 }
 
 __all__ = ["HANDLERS", "Ended", "Handler", "Pending", "Settled", "Verdict", "ask", "cancel_children", "undo"]
