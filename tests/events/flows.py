@@ -115,6 +115,24 @@ def ship(order: Order, charge: Note, ctx: StepContext) -> Note:
     return act("ship", ctx)
 
 
+class Orders(BaseModel):
+    """Many orders."""
+
+    numbers: list[str]
+
+
+sell_many = Workflow(
+    "test-sell-many", version=1, owner="test-team", input=Orders, objective=OBJECTIVE, runbook="test"
+)
+
+
+@sell_many.step(effect=Effect.DATABASE, each="orders.numbers", emits=[Shipped], retry=Retry(attempts=3, base=0.01))
+def ship_one(number: str, ctx: StepContext) -> Note:
+    """Books one parcel out."""
+    ctx.emit(Shipped(order=number))
+    return act("ship_one", ctx)
+
+
 def parcel_of(event: Paid) -> Parcel | None:
     """Make the input of ``pack``; small change is not packed."""
     if "parcel_of" in behaviour:
