@@ -4,7 +4,7 @@
 const help = document.getElementById("keys");
 let going = false;
 
-const isTyping = (element) => element.closest("input, textarea, select, [contenteditable], [role=combobox]") !== null;
+const isTyping = (element) => element.closest("input:not([type=checkbox]), textarea, select, [contenteditable], [role=combobox]") !== null;
 
 function move(step) {
   const links = [...document.querySelectorAll("[data-rows] tbody th[scope=row] a, [data-rows] > li > a")];
