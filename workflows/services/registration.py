@@ -53,6 +53,11 @@ def registered_workflow(definition: registry.Definition) -> Workflow:
     return copy(found)
 
 
+def known_workflow(definition: registry.Definition) -> Workflow | None:
+    """Return the workflow's row as this process last read it, which may be a while ago; not to be changed."""
+    return _rows.get(definition.name)
+
+
 @transaction.atomic
 def ensure_workflow(definition: registry.Definition) -> Workflow:
     """Return the workflow's row, made or brought up to date, with its team and dependencies."""
