@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core.checks import register
 from django.utils.module_loading import autodiscover_modules
 
 
@@ -11,6 +12,8 @@ class WorkflowsConfig(AppConfig):
     def ready(self) -> None:
         """Import every app's ``flows.py`` and check what it declares, so that a mistake stops start-up."""
         from workflows.definition import registry
+        from workflows.events.checks import check_contracts
 
         autodiscover_modules("flows")
         registry.check_all()
+        register(check_contracts)

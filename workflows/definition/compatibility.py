@@ -35,7 +35,11 @@ class Schemas:
 
 
 class _Schemas(GenerateJsonSchema):
-    """A decimal is written as a string; without a format it could not be told from any other."""
+    """What is really sent: every field of a model, and decimals as strings that can be told from others."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        sends_defaults = self.mode == "serialization" and field["type"] == "model-field"
+        return sends_defaults or super().field_is_required(field, total)
 
     def decimal_schema(self, schema: Any) -> dict[str, Any]:
         made = super().decimal_schema(schema)

@@ -14,6 +14,7 @@ from workflows.definition import registry
 from workflows.definition.describe import describe, digest
 from workflows.dependencies.services import ensure_dependency
 from workflows.engine import store
+from workflows.events.checks import refuse_breaches
 from workflows.models import Workflow, WorkflowVersion
 from workflows.schedules.registration import ensure_schedules
 
@@ -23,9 +24,10 @@ _rows: dict[str, Workflow] = {}  # by name, as this process last read them
 def register_workflows() -> list[Workflow]:
     """Write every workflow and version of the code to the tables, and retire those that are gone from it.
 
-    :raises DefinitionError: if a definition has a mistake.
+    :raises DefinitionError: if a definition has a mistake, or somebody cannot read an event that is emitted.
     """
     registry.check_all()
+    refuse_breaches()
     rows = [ensure_workflow(definition) for definition in registry.registered()]
     for definition in registry.every_version():
         _ensure_version(definition)
