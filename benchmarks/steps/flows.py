@@ -1,4 +1,4 @@
-"""Ten trivial steps each: all EXTERNAL, all DATABASE, and a mix. The first and the last say that they ran."""
+"""Ten trivial steps each, of which the first and the last say that they ran; and one step for each of many items."""
 
 from __future__ import annotations
 
@@ -75,3 +75,34 @@ def wake(sleep: int, ctx: StepContext) -> int:
     """Say that the run got here."""
     tell(f"last {ctx.run_id}")
     return sleep
+
+
+class Lot(BaseModel):
+    """How many items there are."""
+
+    items: int
+
+
+def fan_out(name: str, effect: Effect) -> Workflow[Lot]:
+    """Declare a workflow that does nothing with each of many items."""
+    workflow = Workflow(
+        name,
+        version=1,
+        owner="benchmarks",
+        input=Lot,
+        objective=Objective(success=0.99, within=timedelta(minutes=10)),
+        runbook="none",
+    )
+
+    @workflow.step(effect=Effect.PURE)
+    def count_up(lot: Lot) -> list[int]:
+        return list(range(lot.items))
+
+    @workflow.step(effect=effect, each="count_up", concurrency=32)
+    def touch(item: int) -> int:
+        return item
+
+    return workflow
+
+
+each_pure, each_database, each_external = (fan_out(f"each-{effect.value}", effect) for effect in (P, D, E))

@@ -396,6 +396,6 @@ def test_lost_messages_are_sent_again() -> None:
     advance_once(wake(run))
     assert list(ItemSlot.objects.filter(run=run).values_list("sent_count", flat=True)) == asked == [1, 1]
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE workflows_itemslot SET sent_at = now() - interval '11 seconds'")
+        cursor.execute("UPDATE workflows_itemslot SET sent_at = now() - interval '6 seconds'")
     advance_once(wake(run))
     assert list(ItemSlot.objects.filter(run=run).values_list("sent_count", flat=True)) == [2, 2]

@@ -86,7 +86,7 @@ def _take_back(session: Session, step: FanOutStep[..., Any]) -> list[Slot]:
 def _is_to_be_asked_for(slot: Slot) -> bool:
     if slot.owner:
         return False
-    return slot.asked_for is None or slot.asked_for > PATIENCE_SECONDS * 2 ** min(slot.asked_times, 5)
+    return slot.asked_for is None or slot.asked_for > PATIENCE_SECONDS * 2 ** min(slot.asked_times - 1, 5)
 
 
 def _ask_for(session: Session, step: str, slots: list[int]) -> None:

@@ -37,6 +37,7 @@ SELECT CASE WHEN %(input)s::bool THEN r.input::text END,
 FROM workflows_run r WHERE r.id = %(run)s::uuid
 """
 
+# An array of indexes, here and below, lets PostgreSQL look each up: joined, it would read the whole list.
 # The slot's row is locked, so that a command that has taken the slots back is seen here.
 _CLAIM = """
 WITH mine AS (
@@ -56,7 +57,7 @@ WITH mine AS (
 ), claimed AS (
     UPDATE workflows_stepitem i SET
         status = 'running', slot = %(slot)s::int, fence = %(fence)s::bigint, worker = %(owner)s::text
-    FROM chosen c WHERE i.run_id = %(run)s::uuid AND i.step = %(step)s::text AND i.index = c.index
+    WHERE i.run_id = %(run)s::uuid AND i.step = %(step)s::text AND i.index = ANY(ARRAY(SELECT index FROM chosen))
     RETURNING i.index, i.generation, i.attempts, i.input
 )
 SELECT index, generation, attempts, input::text FROM claimed ORDER BY index
@@ -76,6 +77,7 @@ WITH settled AS (
     FROM jsonb_to_recordset(%(items)s::jsonb) AS x(index int, status text, attempts int, output jsonb, error jsonb,
         outcome text, seconds float, retry_in float, ago float)
     WHERE i.run_id = %(run)s::uuid AND i.step = %(step)s::text AND i.index = x.index
+      AND i.index = ANY(%(indexes)s::int[])
       AND i.status = 'running' AND i.slot = %(slot)s::int AND i.fence = %(fence)s::bigint
     RETURNING 1
 )
@@ -202,7 +204,8 @@ def settle(place: Place, writes: Sequence[ItemWrite], now: float) -> bool:
         {name: getattr(write, name) for name in write.__slots__ if name != "at"} | {"ago": now - write.at}
         for write in writes
     ]
-    ((settled, goes_on),) = run_sql(_SETTLE, place.parameters | {"items": json.dumps(lines)})
+    told = {"items": json.dumps(lines), "indexes": [write.index for write in writes]}
+    ((settled, goes_on),) = run_sql(_SETTLE, place.parameters | told)
     if settled < len(writes):
         raise LeaseLost
     return bool(goes_on)
