@@ -79,6 +79,20 @@ class DependencyUnavailable(WorkflowError):
         self.retry_at = retry_at
 
 
+class AtCapacity(WorkflowError):
+    """As many calls to this service are out as its limits allow; this one was not made.
+
+    Raised by the engine itself. The run waits; no try is used up, and the service's breaker hears nothing of it.
+    """
+
+    code = "at-capacity"
+
+    def __init__(self, message: str, *, dependency: str, seconds: float, **context: object) -> None:
+        super().__init__(message, **context)
+        self.dependency = dependency
+        self.seconds = seconds
+
+
 class PermanentError(WorkflowError):
     """It will not work, however often it is tried."""
 

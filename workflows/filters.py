@@ -56,8 +56,11 @@ def stuck(now: datetime) -> Q:
 
 
 def waiting_for_dependency(*names: str) -> Q:
-    """Return the filter for runs that wait for one of these services. A rollback waits without a reason."""
-    waiting = Q(status=RunStatus.WAITING, waiting_reason=WaitingReason.DEPENDENCY)
+    """Return the filter for runs that wait for one of these services, or for their turn at it.
+
+    A rollback waits without a reason.
+    """
+    waiting = Q(status=RunStatus.WAITING, waiting_reason__in=[WaitingReason.DEPENDENCY, WaitingReason.CAPACITY])
     return (waiting | Q(status=RunStatus.ROLLING_BACK)) & Q(waiting_on__in=names)
 
 

@@ -40,6 +40,7 @@ _WORDS: dict[str, tuple[StateName, str]] = {
     "step.failed": (_BAD, "failed"),
     "step.retry_scheduled": (_AMBER, "failed and will be tried again"),
     "step.unavailable": (_WAIT, "found its service unavailable"),
+    "step.at_capacity": (_WAIT, "waits for its turn"),
     "step.awaits_lock": (_WAIT, "waits for its lock"),
     "step.lock_lost": (_AMBER, "had its lock broken by a person"),
     "step.waiting": (_WAIT, "waits"),
@@ -52,7 +53,7 @@ _WORDS: dict[str, tuple[StateName, str]] = {
     "step.compensated": (_STOP, "undone"),
     "step.compensation_failed": (_BAD, "could not be undone"),
 }
-_WAITS = frozenset({"step.unavailable", "step.awaits_lock", "run.waiting"})
+_WAITS = frozenset({"step.unavailable", "step.awaits_lock", "step.at_capacity", "run.waiting"})
 # What a reader looks for who asks what went wrong.
 TROUBLE = tuple(kind for kind, (state, _) in _WORDS.items() if state in {_BAD, _AMBER})
 

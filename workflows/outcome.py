@@ -185,6 +185,11 @@ def _waiting_for(facts: Facts) -> Outcome:
             return Outcome(("Waits for configuration since ", since, f": {run.waiting_on}."), ((note,),))
         case WaitingReason.APPROVAL:
             return Outcome(("Waits for a person since ", since, f" at {place}: {run.waiting_on}."))
+        case WaitingReason.CAPACITY:
+            note = "As many calls are out as the service may get. It goes on by itself when its turn comes."
+            return Outcome(
+                (f"Waits for its turn at {run.waiting_on} since ", since, "."), ((f"At {place}. {note}",),)
+            )
         case WaitingReason.LOCK:
             return _waiting_for_lock(facts, since)
         case WaitingReason.ITEMS:

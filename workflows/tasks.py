@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from celery import shared_task
+from celery import current_app, shared_task
 from celery.signals import worker_process_init
 
 from workflows.dispatch import ADVANCE_RUNS, DO_ITEMS, HANDLE_EVENTS
@@ -34,4 +34,4 @@ def handle_events() -> None:
 @worker_process_init.connect
 def start_the_heartbeat(**kwargs: object) -> None:
     """Let each pool process say that it lives, and renew the lease of the run in its hands."""
-    start_heartbeat(["workflows"])
+    start_heartbeat(sorted(current_app.amqp.queues.consume_from))

@@ -94,6 +94,6 @@ def _gunicorn(choices: Choices) -> Iterable[str]:
 
 
 def _celery(choices: Choices, name: str) -> Iterable[str]:
-    yield from ("-A", "portal", "worker", "-n", f"{name}@%h", "-Q", "workflows,events", "--loglevel", "WARNING")
+    yield from ("-A", "portal", "worker", "-n", f"{name}@%h", "--loglevel", "WARNING")
     yield from ("-P", "prefork", "-c", str(choices.concurrency))
     yield from ("--without-gossip", "--without-mingle", "--without-heartbeat")

@@ -107,7 +107,7 @@ def process_checks() -> list[Check]:
     now = fleet()
     return [
         _heard("dispatcher", now.has_dispatcher, now.dispatcher_at, "Start one: `manage.py dispatcher`."),
-        _heard("workers", now.has_worker, now.worker_at, "Start one: `celery -A portal worker -Q workflows`."),
+        _heard("workers", now.has_worker, now.worker_at, "Start one: `celery -A portal worker`."),
     ]
 
 

@@ -28,7 +28,7 @@ from portal.stack.servers import Postgres, Server, Valkey
 ROOT = Path(__file__).resolve().parents[2]
 CELERY = (
     *(sys.executable, "-W", "ignore", "-m", "celery", "--quiet", "-A", "portal", "worker"),
-    *("-P", "prefork", "-c", "2", "-Q", "workflows,events", "--loglevel", "WARNING"),
+    *("-P", "prefork", "-c", "2", "--loglevel", "WARNING"),
     *("--without-gossip", "--without-mingle", "--without-heartbeat"),
 )
 MANAGE = (sys.executable, "manage.py")

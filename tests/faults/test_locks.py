@@ -44,3 +44,4 @@ def test_ten_thousand_increments_under_one_lock_lose_none(fleet: Fleet) -> None:
     assert results == [TIMES * number for number in range(1, RUNS + 1)], "each run saw what the one before it left"
     assert waiting(fleet) == 0
     histories_are_whole(fleet)
+    assert fleet.ask("SELECT DISTINCT queue FROM workflows_run") == [("counting",)], "a queue of its own is served"

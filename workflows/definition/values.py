@@ -122,12 +122,31 @@ class Secret(Setting):
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How often a dependency may be called by all workers together.
+
+    :param burst: calls that may come at once after a quiet time; without one a second's worth, at least 1.
+    """
+
+    calls: int
+    per_seconds: float = 1.0
+    burst: int = 0
+
+    def __post_init__(self) -> None:
+        if self.calls < 1 or self.per_seconds <= 0 or self.burst < 0:
+            raise ValueError("Rate needs calls >= 1, per_seconds > 0 and burst >= 1")
+        if not self.burst:
+            object.__setattr__(self, "burst", max(1, int(self.calls / self.per_seconds)))
+
+
+@dataclass(frozen=True, slots=True)
 class Dependency:
     """A service that steps call, with what it promises and how it is protected.
 
     :param availability: promised share of good answers, 0 to 1.
     :param timeout: seconds after which a call is given up.
     :param max_concurrency: calls at once over all workers; None for no limit.
+    :param rate: calls in a time over all workers; None for no limit. Who comes too early waits, and uses up no try.
     :param url: the setting that holds its address; ``ctx.http`` then takes paths instead of full addresses.
     """
 
@@ -136,11 +155,14 @@ class Dependency:
     timeout: float = 10.0
     breaker: Breaker = field(default_factory=Breaker)
     max_concurrency: int | None = None
+    rate: Rate | None = None
     url: Setting | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.availability <= 1:
             raise ValueError(f'Dependency "{self.name}": availability is a share between 0 and 1')
+        if self.max_concurrency is not None and self.max_concurrency < 1:
+            raise ValueError(f'Dependency "{self.name}": max_concurrency must be 1 or more, or None')
 
 
 @dataclass(frozen=True, slots=True)

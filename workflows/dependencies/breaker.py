@@ -37,7 +37,7 @@ CALLING_STATES = frozenset({State.CLOSED, State.FORCED_CLOSED})
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a dependency is declared with: when its breaker opens, and for how long."""
+    """What a dependency is declared with: when its breaker opens and for how long, and how much it may be called."""
 
     availability: float = 0.999
     timeout_seconds: float = 10.0
@@ -49,11 +49,20 @@ class Policy:
     open_seconds: float = 30.0
     open_at_most_seconds: float = 600.0
     probes: int = 3
+    max_concurrency: int | None = None
+    rate_calls: int | None = None
+    rate_per_seconds: float = 1.0
+    rate_burst: int = 1
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Policy:
         """Return the policy in a dependency's ``settings``; what is missing there has its default."""
         return cls(**{name: settings[name] for name in cls.__slots__ if name in settings})
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether its calls are counted before they go out."""
+        return self.max_concurrency is not None or self.rate_calls is not None
 
     @property
     def probe_lease_seconds(self) -> float:

@@ -7,10 +7,11 @@ its good calls and writes them once a second. A bad call is written and judged a
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from django.db import Error as DatabaseError
 from django.db.backends.utils import CursorWrapper
 
 from portal.core.events import BreakerClosed, BreakerOpened, publish
-from workflows.dependencies import store
+from workflows.dependencies import limits, store
 from workflows.dependencies.breaker import (
     SLOT_SECONDS,
     Breaker,
@@ -30,7 +31,7 @@ from workflows.dependencies.breaker import (
     retry_at,
     verdict,
 )
-from workflows.errors import DependencyUnavailable
+from workflows.errors import AtCapacity, DependencyUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -41,14 +42,20 @@ KEEP_CALLS_DAYS = 8
 # Runs that waited for a breaker go on at this pace once it closes, so that they do not bring the service down again.
 WAKE_PER_SECOND = 20.0
 ENGINE = "engine"
+_LOOK_AGAIN_SECONDS = (5.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """The right to make one call. ``probe`` is set when the answer decides whether the breaker closes."""
+    """The right to make one call.
+
+    ``probe`` is set when the answer decides whether the breaker closes, ``slot`` when only so many may be out at a
+    time.
+    """
 
     name: str
     probe: UUID | None = None
+    slot: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -74,14 +81,66 @@ class Guard:
         self._flushed_at = time.monotonic()
         self._pruned_at = time.monotonic()
 
-    def permit(self, name: str, holder: str) -> Permit:
+    def permit(self, name: str, holder: str, *, seconds: float = 0.0) -> Permit:
         """Return the right to call ``name`` once. A name that is not registered is not guarded.
 
         :param holder: who calls (worker and run), shown for probes.
+        :param seconds: how long the call may last, if longer than the dependency's own timeout.
         :raises DependencyUnavailable: if the breaker lets no call through; ``retry_at`` says when to look again.
+        :raises AtCapacity: if the dependency's limits let none out now.
         """
         breaker = self._breaker(name)
-        if breaker is None or verdict(breaker, breaker.read_at) is Verdict.CALL:
+        if breaker is None:
+            return Permit(name)
+        permit = self._past_breaker(breaker, holder)
+        if not breaker.policy.is_limited:
+            return permit
+        try:
+            return replace(permit, slot=self._within_limits(breaker, holder, seconds))
+        except AtCapacity:
+            self._return_probe(permit)
+            raise
+
+    def give_back(self, permit: Permit) -> None:
+        """Let another call out in this one's place. Never raises: a lease that is not given back runs out."""
+        if permit.slot is None:
+            return
+        try:
+            with store.own_transaction() as cursor:
+                limits.give_slot_back(cursor, permit.name, permit.slot)
+        except DatabaseError:
+            log.warning("slot.not_given_back", dependency=permit.name, exc_info=True)
+
+    def _within_limits(self, breaker: Breaker, holder: str, seconds: float) -> UUID | None:
+        """Count the call against the limits that the dependency has; return its place among those out at once.
+
+        :raises AtCapacity: if they let none out now; nothing was counted then.
+        """
+        policy, slot = breaker.policy, None
+        with store.own_transaction() as cursor:
+            if policy.max_concurrency is not None:
+                slot = limits.take_slot(cursor, breaker, holder, seconds=max(seconds, policy.timeout_seconds))
+                if slot is None:
+                    # Whoever ends a call wakes the next; this is for the case that it dies instead.
+                    pause = random.uniform(*_LOOK_AGAIN_SECONDS)  # noqa: S311 - spreads load, keeps no secret
+                    why = f"{breaker.name} has {policy.max_concurrency} calls out, as many as it may"
+                    raise AtCapacity(why, dependency=breaker.name, seconds=pause)
+            if policy.rate_calls is not None:
+                limits.take_turn(cursor, breaker)
+        return slot
+
+    def _return_probe(self, permit: Permit) -> None:
+        if permit.probe:
+            with store.own_transaction() as cursor:
+                store.return_probe(cursor, permit.probe)
+
+    def _past_breaker(self, breaker: Breaker, holder: str) -> Permit:
+        """Return the breaker's permit.
+
+        :raises DependencyUnavailable: if it gives none.
+        """
+        name = breaker.name
+        if verdict(breaker, breaker.read_at) is Verdict.CALL:
             return Permit(name)
         # Whoever may not call asks the database: what this process knows may be a second old.
         probe, refused_until, breaker = self._ask(name, holder)
@@ -281,5 +340,6 @@ os.register_at_fork(after_in_child=_guard.reset)
 
 permit = _guard.permit
 report = _guard.report
+give_back = _guard.give_back
 flush = _guard.flush
 reset = _guard.reset

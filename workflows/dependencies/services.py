@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -16,7 +17,7 @@ from portal.core.events import BreakerClosed, BreakerOpened, publish
 from portal.core.permissions import Permission
 from portal.core.services.reasons import checked_reason
 from workflows.definition.values import Dependency as Declared
-from workflows.dependencies import store
+from workflows.dependencies import limits, store
 from workflows.dependencies.breaker import FORCED_STATES, SLOT_SECONDS, Breaker, Policy, State
 from workflows.dependencies.guard import WAKE_PER_SECOND
 from workflows.models import Dependency
@@ -36,6 +37,11 @@ def ensure_dependency(declared: Declared) -> Dependency:
     if not created and dependency.settings != settings:
         dependency.settings = settings
         dependency.save(update_fields=["settings"])
+    if declared.max_concurrency or declared.rate:
+        with connection.cursor() as cursor:
+            limits.ensure_limits(
+                cursor, dependency.pk, at_once=declared.max_concurrency, has_rate=declared.rate is not None
+            )
     return dependency
 
 
@@ -52,7 +58,16 @@ def _policy(declared: Declared) -> Policy:
         open_seconds=breaker.open_for,
         open_at_most_seconds=breaker.open_at_most,
         probes=breaker.probes,
+        max_concurrency=declared.max_concurrency,
+        **_rate(declared),
     )
+
+
+def _rate(declared: Declared) -> dict[str, Any]:
+    rate = declared.rate
+    if rate is None:
+        return {}
+    return {"rate_calls": rate.calls, "rate_per_seconds": rate.per_seconds, "rate_burst": rate.burst}
 
 
 @transaction.atomic

@@ -211,6 +211,11 @@ def mark_probe_good(cursor: CursorWrapper, probe: UUID) -> None:
     cursor.execute("UPDATE workflows_breakerprobe SET succeeded = true WHERE id = %s", [probe])
 
 
+def return_probe(cursor: CursorWrapper, probe: UUID) -> None:
+    """Give a probe back that was not made."""
+    cursor.execute("DELETE FROM workflows_breakerprobe WHERE id = %s", [probe])
+
+
 def has_probe(cursor: CursorWrapper, probe: UUID) -> bool:
     """Tell whether the probe belongs to the present half-open phase."""
     cursor.execute("SELECT 1 FROM workflows_breakerprobe WHERE id = %s", [probe])

@@ -243,6 +243,8 @@ class Forward:
         checkpoint = self.session.checkpoint_of(step)
         locks.give_back_with_next_write(self.session)
         match retry.verdict(error, step.options, checkpoint.attempts + 1):
+            case retry.AwaitDependency(at_capacity=True) as waits:
+                self._await_turn(step, waits)
             case retry.AwaitDependency() as waits:
                 self._await_dependency(step, error, waits, seconds)
             case retry.FindOut():
@@ -291,6 +293,14 @@ class Forward:
             wake_in=waits.delay,
             error=checkpoint.error,
         )
+
+    def _await_turn(self, step: AnyStep, waits: retry.AwaitDependency) -> None:
+        """Wait until the dependency may take one more call. Said once: a busy service would fill the history."""
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        if checkpoint.status is not StepStatus.WAITING:
+            session.note_event("step.at_capacity", step.name, dependency=waits.name)
+        session.note_step(step, StepStatus.WAITING, retry_in=waits.delay)
+        session.wait(WaitingReason.CAPACITY, waits.name, step=step.name, wake_in=waits.delay)
 
     def _give_up(self, step: AnyStep, seconds: float) -> None:
         session, checkpoint = self.session, self.session.checkpoint_of(step)
@@ -392,7 +402,8 @@ class Forward:
         session.note_event("step.retry_scheduled", step.name, verifying=True, retry_in_seconds=round(delay, 2))
         reason, on = WaitingReason.RETRY, step.name
         if isinstance(decision, retry.AwaitDependency):
-            reason, on = WaitingReason.DEPENDENCY, decision.name
+            on = decision.name
+            reason = WaitingReason.CAPACITY if decision.at_capacity else WaitingReason.DEPENDENCY
         session.wait(reason, on, step=step.name, wake_in=delay, error=checkpoint.error)
 
     def _leave_uncertain(self, step: AnyStep) -> None:

@@ -12,7 +12,7 @@ from portal.core.clock import now
 from workflows.definition.step import StepOptions
 from workflows.definition.values import Retry
 from workflows.engine.failure import leaves_outcome_unknown
-from workflows.errors import DependencyUnavailable, PermanentError, RateLimited
+from workflows.errors import AtCapacity, DependencyUnavailable, PermanentError, RateLimited
 
 # Said to be final by the author, or mistakes in the code, which do not go away by themselves.
 _FINAL = (
@@ -37,10 +37,11 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class AwaitDependency:
-    """Wait ``delay`` seconds: the dependency may be back then."""
+    """Wait ``delay`` seconds: the dependency may be back then, or (``at_capacity``) may take one more call."""
 
     name: str
     delay: float
+    at_capacity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ def _pause_until(moment: datetime | None) -> float:
 
 def verdict(error: BaseException, options: StepOptions, attempt: int) -> Verdict:
     """Decide what follows after try number ``attempt`` of a step raised ``error``."""
+    if isinstance(error, AtCapacity):  # also where there is a fallback: nothing is wrong, it only takes its turn
+        return AwaitDependency(error.dependency, error.seconds, at_capacity=True)
     if isinstance(error, DependencyUnavailable) and not (options.optional or options.fallback):
         name = error.dependency or (options.calls.name if options.calls else "a dependency")
         return AwaitDependency(name, _pause_until(error.retry_at))

@@ -234,12 +234,13 @@ class Session:
         """Call a function of the step within the step's time limit, behind its dependency's breaker.
 
         :raises DependencyUnavailable: if the breaker lets no call through.
+        :raises AtCapacity: if the dependency's limits let none out now.
         :raises StepTimedOut: if the function took longer than the step's timeout.
         """
         dependency = step.options.calls
         if dependency is None:
             return self.call_unguarded(step, function, attempt=attempt, key_suffix=key_suffix)
-        permit = guard.permit(dependency.name, self._owner)
+        permit = guard.permit(dependency.name, self._owner, seconds=step.options.timeout)
         started = time.perf_counter()
         error: BaseException | None = None
         try:
@@ -248,6 +249,7 @@ class Session:
             error = exc
             raise
         finally:
+            guard.give_back(permit)
             if not isinstance(error, LeaseTaken):  # cut off from here: it says nothing about the dependency
                 guard.report(
                     permit,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from workflows.models.approvals import ApprovalRequest
 from workflows.models.bulk import BulkItem, BulkOperation
 from workflows.models.definitions import Workflow, WorkflowVersion
-from workflows.models.dependencies import BreakerEvent, BreakerProbe, CallWindow, Dependency
+from workflows.models.dependencies import BreakerEvent, BreakerProbe, CallRate, CallSlot, CallWindow, Dependency
 from workflows.models.events import DeadLetter, EventWait, InboxMessage, OutboxMessage
 from workflows.models.fleet import Heartbeat
 from workflows.models.items import ItemSlot, StepItem
@@ -20,6 +20,8 @@ __all__ = [
     "BreakerProbe",
     "BulkItem",
     "BulkOperation",
+    "CallRate",
+    "CallSlot",
     "CallWindow",
     "DeadLetter",
     "Dependency",

@@ -78,6 +78,36 @@ class BreakerProbe(models.Model):
         return f"{self.dependency_id} {self.holder}"
 
 
+class CallSlot(models.Model):
+    """One of the calls to a dependency that may be out at once. A lease that ran out counts as free."""
+
+    dependency = models.ForeignKey(Dependency, on_delete=models.CASCADE, related_name="+", db_index=False)
+    number = models.PositiveIntegerField()
+    lease = models.UUIDField(null=True, unique=True)
+    holder = models.CharField(max_length=200, blank=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["dependency", "number"], name="slot_once")]
+
+    def __str__(self) -> str:
+        return f"{self.dependency_id} #{self.number}"
+
+
+class CallRate(models.Model):
+    """When the next call to a dependency would be due if all came evenly (see ``dependencies.limits``)."""
+
+    dependency = models.OneToOneField(Dependency, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    next_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.dependency_id} {self.next_at}"
+
+
 class BreakerEvent(models.Model):
     """A breaker changed its state, and why."""
 

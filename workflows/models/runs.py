@@ -101,6 +101,11 @@ class Run(models.Model):
                 condition=Q(status__in=["queued", "rolling_back"], lease_owner="", wake_at__isnull=True),
             ),
             models.Index(fields=["id"], name="run_held", condition=Q(status__in=["running", "rolling_back"])),
+            models.Index(
+                fields=["waiting_on", "id"],
+                name="run_awaits_capacity",
+                condition=Q(status="waiting", waiting_reason="capacity"),
+            ),
             models.Index(fields=["customer_key", "-id"], name="run_by_customer", condition=~Q(customer_key="")),
             models.Index(fields=["correlation_id"], name="run_by_correlation"),
             models.Index(fields=["parent", "parent_step"], name="run_by_parent", condition=Q(parent__isnull=False)),

@@ -24,6 +24,7 @@ count_up = Workflow(
     input=Count,
     objective=Objective(success=0.99, within=timedelta(minutes=5)),
     runbook="count-up",
+    queue="counting",
 )
 
 
