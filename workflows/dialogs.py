@@ -8,6 +8,7 @@ from typing import Any
 
 from workflows.engine.state import DONE_STEP_STATUSES, RunStatus, StepStatus
 from workflows.models import Run, StepRun
+from workflows.pause_words import kind_of
 from workflows.presentation import short_id
 
 Json = Mapping[str, Any]
@@ -89,8 +90,13 @@ def _resume(subject: Subject) -> Words:
     step = subject.title(run.current_step)
     if run.status == RunStatus.ROLLBACK_FAILED:
         return Words(title, confirm, [f"The rollback goes on where it stopped: {step} is undone again."])
-    effects = [f"It goes on at {step}, with fresh tries." if step else "It goes on after its last checkpoint."]
     declared = next((s for s in subject.definition["steps"] if s["name"] == run.current_step), None)
+    if declared and kind_of(declared) and run.status in {RunStatus.WAITING, RunStatus.PAUSED}:
+        effects = [f"{step} goes on waiting for the rest of its time. To go on at once, skip it instead."]
+        return Words(title, confirm, effects, _not_repeated(subject))
+    effects = [f"It goes on at {step}, with fresh tries." if step else "It goes on after its last checkpoint."]
+    if declared and kind_of(declared) == "child":
+        effects.append("The run that it started is resumed too, in your name, if it failed or was cancelled.")
     if declared and declared["effect"] == "external" and run.current_step in subject.rows:
         effects.append(_repeat(declared))
     return Words(title, confirm, effects, _not_repeated(subject))
@@ -123,6 +129,7 @@ def _skip(subject: Subject) -> Words:
     if takers:
         effects.append(f"{listed(takers)} will work with the output that you give here.")
     kept = ["If it already had an effect elsewhere, that stays."] if subject.declared["effect"] == "external" else []
+    kept += ["The run that it started goes on by itself."] if kind_of(subject.declared) == "child" else []
     title = f"Skip {subject.title(subject.step)} in {subject.name}?"
     return Words(title, "Skip this step", effects, kept, is_danger=True)
 
@@ -139,6 +146,8 @@ def _cancel(subject: Subject) -> Words:
     effects = ["The run ends where it is. No further step is started."]
     if subject.run.status == RunStatus.RUNNING:
         effects.insert(0, f"{subject.title(subject.run.current_step)} is under way and ends first.")
+    if any(kind_of(step) == "child" for step in subject.definition["steps"]):
+        effects.append("Runs that it has started and that are still under way are cancelled with it.")
     done = subject.done()
     kept = [f"{listed(done)}: done, and not undone. To undo it, roll the run back."] if done else []
     return Words(f"Cancel {subject.name}?", "Cancel run", effects, kept, "Leave it as it is", is_danger=True)
@@ -161,7 +170,25 @@ def _decide(subject: Subject) -> Words:
     return Words(title, "Decide", effects, is_danger=True)
 
 
+def _approve(subject: Subject) -> Words:
+    effects = ["The run goes on at once; later steps see who approved and why."]
+    return Words(f"Approve {subject.title(subject.run.current_step)} in {subject.name}?", "Approve", effects)
+
+
+def _reject(subject: Subject) -> Words:
+    steps = {step["name"]: step for step in subject.definition["steps"]}
+    terms = steps.get(subject.run.current_step, {}).get("terms", {})
+    effects, kept, done = ["The run goes on with the no, as its workflow says."], list[str](), subject.done()
+    if terms.get("on_reject") == "cancel":
+        effects = ["The run ends here as cancelled. A resume would ask again."]
+        kept = [f"{listed(done)}: done, and not undone. To undo it, roll the run back."] if done else []
+    title = f"Reject {subject.title(subject.run.current_step)} in {subject.name}?"
+    return Words(title, "Reject", effects, kept, is_danger=True)
+
+
 _WORDS: Mapping[str, Callable[[Subject], Words]] = {
+    "approve": _approve,
+    "reject": _reject,
     "resume": _resume,
     "retry": _retry,
     "skip": _skip,

@@ -14,6 +14,8 @@ OWN_KEY = "form-"
 """What the keys begin with that the start form makes for itself."""
 
 REASONS: dict[str, Sequence[str]] = {
+    "approve": ("Checked against the contract.", "Agreed with the client on the phone."),
+    "reject": ("The amount is not what was agreed.", "The details of the payee have changed."),
     "resume": ("The cause is fixed, the run can go on.", "The service answers again."),
     "retry": ("The cause is fixed; the step can be tried again.", "The data was corrected."),
     "skip": ("Done by hand outside of the portal.", "Not needed for this customer."),

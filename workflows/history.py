@@ -44,6 +44,9 @@ _WORDS: dict[str, tuple[StateName, str]] = {
     "step.awaits_lock": (_WAIT, "waits for its lock"),
     "step.lock_lost": (_AMBER, "had its lock broken by a person"),
     "step.waiting": (_WAIT, "waits"),
+    "step.approved": (_OK, "approved"),
+    "step.rejected": (_STOP, "rejected"),
+    "step.reminded": (_AMBER, "has not been answered in time"),
     "step.skipped": (_STOP, "skipped"),
     "step.fell_back": (_AMBER, "used its fallback"),
     "step.uncertain": (_AMBER, "left it uncertain whether it happened"),
@@ -53,7 +56,9 @@ _WORDS: dict[str, tuple[StateName, str]] = {
     "step.compensated": (_STOP, "undone"),
     "step.compensation_failed": (_BAD, "could not be undone"),
 }
-_WAITS = frozenset({"step.unavailable", "step.awaits_lock", "step.at_capacity", "run.waiting"})
+_WAITS = frozenset(
+    {"step.unavailable", "step.awaits_lock", "step.at_capacity", "step.waiting", "step.reminded", "run.waiting"}
+)
 # What a reader looks for who asks what went wrong.
 TROUBLE = tuple(kind for kind, (state, _) in _WORDS.items() if state in {_BAD, _AMBER})
 
@@ -78,7 +83,8 @@ def line_of(event: RunEvent, titles: Mapping[str, str]) -> Line:
     data: Json = event.data
     if event.step:
         title = titles.get(event.step, event.step)
-        words = f"{words} at {title}" if event.kind.startswith("run.") else f"{title} {_of_helper(data) or words}"
+        of_step = _of_helper(data) or _of_wait(event) or words
+        words = f"{words} at {title}" if event.kind.startswith("run.") else f"{title} {of_step}"
     error = data.get("error") or {}
     return Line(
         number=event.number,
@@ -86,7 +92,7 @@ def line_of(event: RunEvent, titles: Mapping[str, str]) -> Line:
         state=state,
         words=words + _by(data),
         step=event.step,
-        message=str(data.get("reason") or error.get("message") or ""),
+        message=_message(event, error),
         details=tuple(_details(data, error)),
         until=_next_try(event),
     )
@@ -97,6 +103,22 @@ def _of_helper(data: Json) -> str:
     if data.get("verifying"):
         return "could not be looked up, which will be tried again"
     return "could not be undone yet, which will be tried again" if data.get("compensating") else ""
+
+
+def _of_wait(event: RunEvent) -> str:
+    """Say what a step waits for; "" for any other event."""
+    if event.kind != "step.waiting":
+        return ""
+    on = event.data.get("on", "")
+    words = {"timer": "sleeps", "approval": f"waits for approval by {on}"}
+    return words.get(event.data.get("reason", ""), f"waits for {on}" if on else "")
+
+
+def _message(event: RunEvent, error: Json) -> str:
+    data: Json = event.data
+    if event.kind in {"step.waiting", "step.reminded"}:
+        return str(data.get("question") or "")
+    return str(data.get("reason") or error.get("message") or "")
 
 
 def _by(data: Json) -> str:

@@ -11,6 +11,7 @@ from portal.core.durations import duration_words
 from workflows.engine.state import StepStatus
 from workflows.gantt import Lane, Span
 from workflows.models import Attempt, StepRun
+from workflows.pause_words import kind_of
 from workflows.presentation import StateName
 
 _OUTCOME_STATES: dict[str, StateName] = {
@@ -58,15 +59,22 @@ def lanes_of(
     for attempt in attempts:
         tries[attempt.step].append(attempt)
     return [
-        Lane(name, _spans(steps.get(name), tries[name], running.get(name), now))
-        for name in (step["name"] for step in declared)
+        Lane(step["name"], _spans(step, steps.get(step["name"]), tries[step["name"]], running, now))
+        for step in declared
     ]
 
 
-def _spans(row: StepRun | None, attempts: Sequence[Attempt], running: datetime | None, now: datetime) -> list[Span]:
+def _spans(
+    declared: Mapping[str, Any],
+    row: StepRun | None,
+    attempts: Sequence[Attempt],
+    under_way: Mapping[str, datetime],
+    now: datetime,
+) -> list[Span]:
+    running = under_way.get(declared["name"])
     work = [_try(attempt) for attempt in attempts]
     if row is not None:
-        work += _checkpoint(row)
+        work += _waited(row) if kind_of(declared) else _checkpoint(row)
     if running is not None:
         work.append(Span("run", StateName.RUNNING, running, None, f"Try {len(attempts) + 1}: running"))
     spans: list[Span] = []
@@ -101,6 +109,16 @@ def _checkpoint(row: StepRun) -> list[Span]:
         shown = StateName.DEGRADED if row.status == StepStatus.FELL_BACK else StateName.OK
         took = duration_words(row.ended_at - row.started_at)
         spans.append(Span("run", shown, row.started_at, row.ended_at, f"Done in {took}"))
+    if row.undone_at:
+        spans.append(Span("compensate", StateName.PAUSED, row.undone_at, row.undone_at, "Undone"))
+    return spans
+
+
+def _waited(row: StepRun) -> list[Span]:
+    """Return the wait that a step was, once it is over; nothing worked in it."""
+    spans: list[Span] = []
+    if row.status != StepStatus.WAITING and row.started_at and row.ended_at and row.ended_at > row.started_at:
+        spans.append(_wait(row.started_at, row.ended_at))
     if row.undone_at:
         spans.append(Span("compensate", StateName.PAUSED, row.undone_at, row.undone_at, "Undone"))
     return spans

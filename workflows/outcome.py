@@ -184,7 +184,7 @@ def _waiting_for(facts: Facts) -> Outcome:
             note = "It goes on by itself once the setting is there."
             return Outcome(("Waits for configuration since ", since, f": {run.waiting_on}."), ((note,),))
         case WaitingReason.APPROVAL:
-            return Outcome(("Waits for a person since ", since, f" at {place}: {run.waiting_on}."))
+            return _waiting_for_approval(facts, since)
         case WaitingReason.CAPACITY:
             note = "As many calls are out as the service may get. It goes on by itself when its turn comes."
             return Outcome(
@@ -195,10 +195,33 @@ def _waiting_for(facts: Facts) -> Outcome:
         case WaitingReason.ITEMS:
             return Outcome((f"Working on the items of {place}, since ", since, f": {run.waiting_on}."))
         case WaitingReason.TIMER:
-            return Outcome((f"Waits at {place}", *((" until ", run.wake_at) if run.wake_at else ()), "."))
+            return _sleeping(facts, since)
+        case WaitingReason.EVENT if facts.declared(run.current_step).get("kind") == "child":
+            note = f"At {place}. It goes on by itself when that run has ended."
+            return Outcome((f"Waits for {run.waiting_on} since ", since, "."), ((note,),))
         case _:
             what = run.waiting_on or run.waiting_reason
             return Outcome((f"Waits for {what} since ", since, f" at {place}", *again))
+
+
+def _waiting_for_approval(facts: Facts, since: datetime) -> Outcome:
+    run = facts.run
+    headline: Sentence = (f"Waits for approval by {run.waiting_on} since ", since)
+    if run.wake_at:
+        headline = (*headline, ", until ", run.wake_at)
+    asked, reminded = facts.last.get("step.waiting"), facts.last.get("step.reminded")
+    question = str(asked.data.get("question", "")) if asked else ""
+    notes: tuple[Sentence, ...] = ((f"At {facts.named(run.current_step)}: {question}",),)
+    if reminded and asked and reminded.number > asked.number:
+        notes += (("Overdue: it was to be answered by ", reminded.at, "."),)
+    return Outcome((*headline, "."), notes)
+
+
+def _sleeping(facts: Facts, since: datetime) -> Outcome:
+    run, place = facts.run, facts.named(facts.run.current_step)
+    until: Sentence = (" until ", run.wake_at) if run.wake_at else ()
+    note = "It goes on by itself then. A resume does not wake it; to go on at once, skip the step."
+    return Outcome((f"Sleeps at {place} since ", since, *until, "."), ((note,),))
 
 
 def _waiting_for_lock(facts: Facts, since: datetime) -> Outcome:

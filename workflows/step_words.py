@@ -7,12 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 from portal.core.durations import duration_words
+from workflows import pause_words
 
 Json = Mapping[str, Any]
 
 
 def effect_words(step: Json) -> str:
     """Say where the step has its effect."""
+    if pause_words.kind_of(step):
+        return pause_words.short_words(step)
     match step["effect"]:
         case "pure":
             return "None: it only computes"
@@ -25,6 +28,8 @@ def effect_words(step: Json) -> str:
 
 def promise(step: Json) -> str:
     """Say what is promised when a worker dies at the worst moment."""
+    if pause_words.kind_of(step):
+        return " ".join(pause_words.sentences(step))
     if step["effect"] == "pure":
         return "Free to repeat."
     if step["effect"] == "database":
@@ -38,6 +43,8 @@ def promise(step: Json) -> str:
 
 def retry_words(step: Json) -> str:
     """Say how often it is tried."""
+    if pause_words.kind_of(step):
+        return "Waiting is no try"
     retry = step["retry"]
     if not retry:
         return "No retry"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from workflows.services.registration import ensure_workflow
 
 pytestmark = pytest.mark.django_db
 WHY = "The bank is being moved."
-NIGHTLY = {"workflow": "test-nightly", "name": "main"}
+NIGHTLY: dict[str, Any] = {"workflow": "test-nightly", "name": "main"}
 
 
 @pytest.fixture

@@ -81,6 +81,24 @@ class Resume(RunCommand):
     service = staticmethod(services.resume_run)
 
 
+class Approve(RunCommand):
+    """Says yes to what the run asks; it goes on."""
+
+    operation = "approve_step"
+    summary = "Approve what a run asks"
+    required_permission = Permission.APPROVE_STEP
+    service = staticmethod(services.approve_step)
+
+
+class Reject(RunCommand):
+    """Says no to what the run asks. Its workflow says whether that ends it, or it goes on with the no."""
+
+    operation = "reject_step"
+    summary = "Reject what a run asks"
+    required_permission = Permission.APPROVE_STEP
+    service = staticmethod(services.reject_step)
+
+
 class Retry(RunCommand):
     """Runs a step and all that come after it again."""
 

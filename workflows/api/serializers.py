@@ -10,7 +10,7 @@ from rest_framework import serializers
 from portal.core.api_views import StrictSerializer
 from workflows.api import examples
 from workflows.engine.state import RunStatus, StepStatus, WaitingReason
-from workflows.models import Attempt, Dependency, Run, RunEvent, Workflow
+from workflows.models import ApprovalRequest, Attempt, Dependency, Run, RunEvent, Workflow
 from workflows.queries.records import RunRecord, StepRecord, WorkflowRecord
 
 MAX_REVISION = 2**31 - 1
@@ -122,6 +122,28 @@ class StepSerializer(serializers.Serializer[StepRecord]):
     tries = AttemptSerializer(many=True, help_text="The attempts that did not complete it, oldest first.")
 
 
+class QuestionSerializer(serializers.Serializer[ApprovalRequest]):
+    """What a run asks a person."""
+
+    step = serializers.CharField()
+    question = serializers.CharField()
+    facts = serializers.ListField(help_text="`[[name, value], …]` to decide by.")
+    roles = serializers.ListField(child=serializers.CharField(), help_text="One of these is needed, if any.")
+    four_eyes = serializers.BooleanField(help_text="Whether whoever started the run may not answer.")
+    asked_at = serializers.DateTimeField()
+    overdue_since = serializers.DateTimeField(source="reminded_at", allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
+
+
+class RelativeSerializer(serializers.Serializer[Any]):
+    """A run that a step of another has started, or the run of that step."""
+
+    id = serializers.UUIDField(source="run.pk")
+    workflow = serializers.CharField(source="run.workflow.slug")
+    status = serializers.ChoiceField(source="run.status", choices=[(s.value, s.name) for s in RunStatus])
+    step = serializers.CharField(help_text="The step of the parent that started the child.")
+
+
 class CommandSerializer(serializers.Serializer[Any]):
     """Something that can be done with a run, and what speaks against it."""
 
@@ -138,6 +160,9 @@ class RunInsideSerializer(serializers.Serializer[RunRecord]):
     input = serializers.JSONField(help_text="Sensitive values show as ••• without the right to see them.")
     output = serializers.JSONField(allow_null=True)
     error = ErrorField(allow_null=True)
+    question = QuestionSerializer(allow_null=True, help_text="What it asks a person now.")
+    parent = RelativeSerializer(source="family.parent", allow_null=True, help_text="The run whose step started it.")
+    children = RelativeSerializer(source="family.children", many=True, help_text="The runs that its steps started.")
     steps = StepSerializer(many=True)
 
 

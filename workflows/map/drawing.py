@@ -8,6 +8,7 @@ from typing import Any
 
 from workflows.map.layers import INPUT, EdgeKind, Layers, Link, Node, Step, Steps, layered, places, sources
 from workflows.map.words import effect_line, markers, shortened, text_width, wrapped
+from workflows.pause_words import kind_of
 
 BOX_WIDTH, PLUG_WIDTH, PLUG_HEIGHT, PLUG_GAP = 224, 160, 26, 8
 PORT = 40  # where lines enter and leave a box, from its left edge
@@ -211,7 +212,7 @@ def _box(steps: Steps, name: str, x: float, y: float) -> Box:
     if step["calls"]:
         label = shortened(step["calls"], PLUG_SIZE, PLUG_WIDTH - 36)
         plug = Plug(step["calls"], label, x + BOX_WIDTH - PLUG_WIDTH, y + height + PLUG_GAP)
-    return Box(name, lines, effect_line(step), step["effect"], x, y, height, chips, plug)
+    return Box(name, lines, effect_line(step), kind_of(step) or step["effect"], x, y, height, chips, plug)
 
 
 def _chips(words: Sequence[tuple[str, bool]], left: float, top: float) -> tuple[Chip, ...]:

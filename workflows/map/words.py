@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from workflows import pause_words
+
 Step = Mapping[str, Any]
 
 EFFECTS: dict[str, tuple[str, str]] = {
@@ -14,12 +16,28 @@ EFFECTS: dict[str, tuple[str, str]] = {
 }
 _UNREPEATABLE = "The other side does not recognise a repeat, so it is never sent twice without a check."
 
+_LINE_SIZE, _LINE_WIDTH = 11.5, 176.0  # of the second line in a box
+
 _WIDE, _NARROW = frozenset("mwMW@%"), frozenset("iljtfrI.,:;'|!()[] -")
 
 
 def effect_line(step: Step) -> str:
     """Return a step's effect and time limit, short enough for its box."""
+    if pause_words.kind_of(step):
+        return shortened(pause_words.short_words(step), _LINE_SIZE, _LINE_WIDTH)
     return f"{EFFECTS[step['effect']][0]} · {seconds(step['timeout_seconds'])} limit"
+
+
+def effect_word(step: Step) -> str:
+    """Return in a few words where a step has its effect, or what it waits for."""
+    return pause_words.short_words(step) if pause_words.kind_of(step) else EFFECTS[step["effect"]][0]
+
+
+def promises(step: Step) -> list[str]:
+    """Return what a step promises, a sentence each."""
+    if pause_words.kind_of(step):
+        return [*pause_words.sentences(step), *other_facts(step)]
+    return [effect_sentence(step), retry_sentence(step), *other_facts(step)]
 
 
 def effect_sentence(step: Step) -> str:

@@ -12,16 +12,9 @@ from workflows.dependencies.queries import SHOWN
 from workflows.engine.state import RunStatus
 from workflows.map import INPUT, Box, Edge, EdgeKind, draw, sources
 from workflows.map.drawing import BOX_WIDTH, CHIP_HEIGHT, CHIP_SIZE
-from workflows.map.words import (
-    EFFECTS,
-    effect_sentence,
-    markers,
-    other_facts,
-    retry_sentence,
-    seconds,
-    text_width,
-)
+from workflows.map.words import effect_word, markers, promises, seconds, text_width
 from workflows.models import Dependency
+from workflows.pause_words import ICONS, kind_of
 from workflows.presentation import State, StateName
 from workflows.queries.concerns import RunGroup
 
@@ -39,7 +32,7 @@ _STATUSES = {
     StateName.WAITING: ("waiting", "queued", "paused", "scheduled"),
     StateName.RUNNING: ("running", "rolling_back"),
 }
-_ICONS = {"pure": "square-function", "database": "database", "external": "globe", INPUT: "inbox"}
+_ICONS = {"pure": "square-function", "database": "database", "external": "globe", INPUT: "inbox"} | ICONS
 _BADGE_ICON, _BADGE_PADDING, _BADGE_GAP, _BADGE_INSET = 14, 7, 4, 10
 
 
@@ -200,10 +193,10 @@ def _mapped(
         name=step["name"],
         title=step["title"],
         description=step["description"],
-        effect=step["effect"],
-        effect_word=EFFECTS[step["effect"]][0],
-        limit=seconds(step["timeout_seconds"]),
-        sentences=(effect_sentence(step), retry_sentence(step), *other_facts(step)),
+        effect=kind_of(step) or step["effect"],
+        effect_word=effect_word(step),
+        limit="" if kind_of(step) else seconds(step["timeout_seconds"]),
+        sentences=tuple(promises(step)),
         marks=tuple(markers(step)),
         reads_input=INPUT in step["needs"],
         sources=tuple(Source(name, titles[name], kind) for name, kind in sources(step).items()),

@@ -16,8 +16,10 @@ from portal.core.errors import NotFound
 from portal.core.permissions import Permission
 from workflows.engine.state import StepStatus
 from workflows.filters import waiting_for_dependency
-from workflows.models import Attempt, Dependency, Run, RunEvent, StepRun, Workflow, WorkflowVersion
+from workflows.models import ApprovalRequest, Attempt, Dependency, Run, RunEvent, StepRun, Workflow, WorkflowVersion
 from workflows.queries.access import access_run
+from workflows.queries.approvals import open_request
+from workflows.queries.family import Family, family_of
 from workflows.redaction import Json, Redaction, redaction_of
 
 
@@ -55,6 +57,8 @@ class RunRecord:
     output: Any
     error: Json | None
     steps: list[StepRecord]
+    question: ApprovalRequest | None
+    family: Family
 
     @property
     def checkpoints(self) -> list[StepRun]:
@@ -105,6 +109,8 @@ def run_record(actor: Actor, run_id: UUID) -> RunRecord:
         output=shown.run_output(run.output),
         error=shown.error(run.error),
         steps=[_step_record(run, step, reached, tries, shown) for step in definition["steps"]],
+        question=open_request(run),
+        family=family_of(actor, run, definition),
     )
 
 

@@ -20,9 +20,11 @@ from workflows.gantt import Bar, Chart, draw
 from workflows.history import TROUBLE, Line, line_of, waiting_since
 from workflows.lanes import LEGEND, lanes_of
 from workflows.locks.queries import Place, place_in_queue
-from workflows.models import Attempt, Run, RunEvent, StepRun, WorkflowVersion
+from workflows.models import ApprovalRequest, Attempt, Run, RunEvent, StepRun, WorkflowVersion
 from workflows.outcome import Facts, Outcome, outcome, plain
 from workflows.presentation import State, StateName, run_state, short_id, step_state
+from workflows.queries.approvals import open_request
+from workflows.queries.family import Family, family_of
 from workflows.queries.fleet import fleet
 from workflows.queries.run_parts import Drawer, InputPart, StepView, error_view
 from workflows.queries.runs import Usual, duration_of, is_under_way, usual_durations
@@ -53,6 +55,8 @@ class RunPage:
     redaction: Redaction
     now: datetime
     queue: Place | None = None
+    request: ApprovalRequest | None = None
+    family: Family | None = None
 
     @property
     def short_id(self) -> str:
@@ -238,7 +242,10 @@ def version_token(run: Run) -> str:
 
 
 def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
-    """Read what the page of ``run`` shows to ``actor``, who may see it. At most five queries, or seven in a queue."""
+    """Read what the page of ``run`` shows to ``actor``, who may see it.
+
+    At most five queries; one more each for a question and for runs above and below it, two more in a queue.
+    """
     definition, rows = declared_steps(run), step_rows(run)
     return RunPage(
         run=run,
@@ -252,6 +259,8 @@ def run_page(actor: Actor, run: Run, *, failed_only: bool = False) -> RunPage:
         redaction=redaction_of(definition, sees_payload=may(actor, Permission.VIEW_PAYLOAD, run)),
         now=clock.now(),
         queue=place_in_queue(actor, run) if run.waiting_reason == WaitingReason.LOCK else None,
+        request=open_request(run),
+        family=family_of(actor, run, definition),
     )
 
 

@@ -13,6 +13,7 @@ from workflows.engine import plan
 from workflows.engine.plan import Checkpoint
 from workflows.engine.state import RunStatus, StepStatus, may_become
 from workflows.models import Run, StepRun
+from workflows.queries.approvals import open_request, why_not_answered_by
 from workflows.services.repair import RESUMABLE, STANDING
 from workflows.services.rollback import why_not_rolled_back
 
@@ -39,7 +40,10 @@ class AvailableCommand:
 def available_commands(actor: Actor, run: Run, steps: Iterable[StepRun]) -> list[AvailableCommand]:
     """Return every command there is for a run, in the order of the page's buttons."""
     rows = {row.step: row for row in steps}
+    answer = _answer(actor, run)
     return [
+        _command(actor, run, "approve", "Approve", Permission.APPROVE_STEP, answer),
+        _command(actor, run, "reject", "Reject", Permission.APPROVE_STEP, answer),
         _command(actor, run, "resume", "Resume", Permission.RESUME_RUN, _resume(run, rows)),
         _command(actor, run, "decide", "Decide", Permission.DECIDE_STEP, _decide(rows)),
         _command(actor, run, "retry", "Retry from a step", Permission.RETRY_STEP, _retry(run, rows)),
@@ -82,6 +86,14 @@ def _resume(run: Run, rows: dict[str, StepRun]) -> Conditions:
         _no_worker(run),
         (not undecided, "No step is uncertain", f'First decide whether "{undecided}" happened'),
     ]
+
+
+def _answer(actor: Actor, run: Run) -> Conditions:
+    request = open_request(run)
+    if request is None:
+        return [(False, "", "The run asks nothing now")]
+    problem = why_not_answered_by(actor, run, request)
+    return [(True, "It waits for an answer", ""), (not problem, "You may answer", problem)]
 
 
 def _decide(rows: dict[str, StepRun]) -> Conditions:

@@ -53,6 +53,8 @@ class Command:
 
 _P = Permission
 COMMANDS = (
+    Command("approve", _P.APPROVE_STEP, CommandForm, services.approve_step, "It is approved; the run goes on."),
+    Command("reject", _P.APPROVE_STEP, CommandForm, services.reject_step, "It is rejected."),
     Command("resume", _P.RESUME_RUN, CommandForm, services.resume_run, "The run goes on."),
     Command("pause", _P.PAUSE_RUN, CommandForm, services.pause_run, "The run is being paused."),
     Command("cancel", _P.CANCEL_RUN, CommandForm, services.cancel_run, "The run is being cancelled."),

@@ -9,11 +9,14 @@ from django.urls import reverse
 
 from workflows.engine.state import StepStatus
 from workflows.models import Run
+from workflows.pause_words import kind_of
 from workflows.queries.run_page import RunPage
 from workflows.queries.run_parts import Drawer, StepView
 from workflows.services import AvailableCommand
 
 _ICONS = {
+    "approve": "check",
+    "reject": "x",
     "resume": "play",
     "decide": "circle-help",
     "retry": "rotate-ccw",
@@ -23,6 +26,7 @@ _ICONS = {
     "rollback": "undo-2",
 }
 _OF_A_STEP = frozenset({"retry", "skip", "decide"})
+_ANSWERS = ("approve", "reject")
 _FIRST_CHOICE = ("decide", "resume")
 
 
@@ -51,11 +55,16 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """``run``: buttons of the header. ``step``: buttons of the open step. ``all``: every command there is."""
+    """``run``: buttons of the header. ``step``: buttons of the open step. ``all``: every command there is.
+
+    ``answers``: buttons beside the question that the run asks; ``why_no_answer``: why there are none.
+    """
 
     run: Sequence[Offer]
     step: Sequence[Offer]
     all: Sequence[Offer]
+    answers: Sequence[Offer]
+    why_no_answer: str
 
 
 def offers(commands: Iterable[AvailableCommand], page: RunPage, drawer: Drawer | None) -> Offers:
@@ -64,12 +73,25 @@ def offers(commands: Iterable[AvailableCommand], page: RunPage, drawer: Drawer |
     possible = [command for command in by_name.values() if not command.unmet]
     first = next((name for name in _FIRST_CHOICE if name in {c.name for c in possible}), "")
     uncertain = next((s.name for s in page.steps if s.status == StepStatus.UNCERTAIN), "")
-    header = [c for c in possible if c.name not in _OF_A_STEP or c.name == "decide"]
+    header = [c for c in possible if c.name not in {*_OF_A_STEP, *_ANSWERS} or c.name == "decide"]
+    asks = any(kind_of(step.declared) == "approval" for step in page.steps)
+    shown = [c for c in by_name.values() if asks or c.name not in _ANSWERS]
+    may_answer = by_name["approve"].is_possible
     return Offers(
         run=[_offer(c, page.run, step=uncertain, is_primary=c.name == first) for c in header],
         step=_of_step(by_name, page.run, drawer.step) if drawer else [],
-        all=[_offer(c, page.run, step=uncertain or page.run.current_step) for c in by_name.values()],
+        all=[_offer(c, page.run, step=uncertain or page.run.current_step) for c in shown],
+        answers=[
+            _offer(by_name[name], page.run, step="", is_primary=name == "approve") for name in _ANSWERS if may_answer
+        ],
+        why_no_answer=_why_no_answer(by_name["approve"], page.run),
     )
+
+
+def _why_no_answer(command: AvailableCommand, run: Run) -> str:
+    if not command.allowed:
+        return f"An answer needs the right to approve steps. Ask {run.workflow.team.name} for it."
+    return "".join(f"{condition}." for condition in command.unmet)
 
 
 def _of_step(commands: dict[str, AvailableCommand], run: Run, step: StepView) -> list[Offer]:
