@@ -139,5 +139,6 @@ ROWS: dict[str, Row] = {
     "api-bulk-stop": Row(P.START_BULK_OPERATION, POST),
     "api-bulk-approve": Row(P.APPROVE_BULK_OPERATION, POST),
     "api-bulk-reject": Row(P.APPROVE_BULK_OPERATION, POST),
+    "api-event-emit": Row(P.EMIT_EVENT, POST),
     "api-dependency-list": Row(P.VIEW_WORKFLOW),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from workflows.api import commands, locks, views
+from workflows.api import commands, events, locks, views
 from workflows.locks.keys import LOCK_KEY
 
 urlpatterns = [
@@ -26,5 +26,6 @@ urlpatterns = [
     path("runs/<uuid:run_id>/rollback/", commands.Rollback.as_view(), name="api-run-rollback"),
     path("locks/", locks.LockList.as_view(), name="api-lock-list"),
     path(f"locks/{LOCK_KEY}/break/", locks.LockBreak.as_view(), name="api-lock-break"),
+    path("events/", events.EventEmit.as_view(), name="api-event-emit"),
     path("dependencies/", views.DependencyList.as_view(), name="api-dependency-list"),
 ]
