@@ -106,7 +106,9 @@ def _of_helper(data: Json) -> str:
 
 
 def _of_wait(event: RunEvent) -> str:
-    """Say what a step waits for; "" for any other event."""
+    """Say what a step waits for, or that it did not come; "" for any other event."""
+    if event.data.get("timed_out"):
+        return f"went on without {event.data.get('event')} for {event.data.get('key')}, which did not come in time"
     if event.kind != "step.waiting":
         return ""
     on = event.data.get("on", "")
@@ -135,6 +137,8 @@ def _details(data: Json, error: Json) -> list[str]:
         details.append(str(data["dependency"]))
     if data.get("lock"):
         details.append(str(data["lock"]))
+    if data.get("event_id"):
+        details.append(f"event {data['event_id']}")
     if data.get("duration_ms") is not None:
         details.append(duration_words(timedelta(milliseconds=data["duration_ms"])))
     if data.get("worker"):

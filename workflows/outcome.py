@@ -199,6 +199,8 @@ def _waiting_for(facts: Facts) -> Outcome:
         case WaitingReason.EVENT if facts.declared(run.current_step).get("kind") == "child":
             note = f"At {place}. It goes on by itself when that run has ended."
             return Outcome((f"Waits for {run.waiting_on} since ", since, "."), ((note,),))
+        case WaitingReason.EVENT:
+            return _waiting_for_event(facts, since)
         case _:
             what = run.waiting_on or run.waiting_reason
             return Outcome((f"Waits for {what} since ", since, f" at {place}", *again))
@@ -215,6 +217,15 @@ def _waiting_for_approval(facts: Facts, since: datetime) -> Outcome:
     if reminded and asked and reminded.number > asked.number:
         notes += (("Overdue: it was to be answered by ", reminded.at, "."),)
     return Outcome((*headline, "."), notes)
+
+
+def _waiting_for_event(facts: Facts, since: datetime) -> Outcome:
+    run = facts.run
+    until: Sentence = (", until ", run.wake_at) if run.wake_at else ()
+    note = (
+        f"At {facts.named(run.current_step)}. It goes on when the event comes, and without it when that time is over."
+    )
+    return Outcome((f"Waits for the event {run.waiting_on} since ", since, *until, "."), ((note,),))
 
 
 def _sleeping(facts: Facts, since: datetime) -> Outcome:

@@ -11,6 +11,7 @@ from portal.core.actor import SYSTEM
 from tests.engine.drive import steps_of, wake
 from tests.events import flows
 from tests.events.drive import bring, emitted, gone_as_far_as_it_can, inbox_of, let_pass, started
+from tests.personas import Personas
 from workflows.events.services import replay_message
 from workflows.models import DeadLetter, EventWait, InboxMessage, OutboxMessage, Run, RunEvent, StepRun
 from workflows.services import cancel_run, pause_run, resume_run, retry_from_step, roll_back_run, skip_step
@@ -151,6 +152,16 @@ def test_a_paused_run_finds_its_event_when_it_is_resumed() -> None:
     resume_run(actor=SYSTEM, run_id=run.pk, reason=REASON)
     assert on(run).status == "succeeded"
     assert output_of(run, "payment") is not None
+
+
+def test_the_runs_page_says_for_what_it_waits_and_what_came_of_it(personas: Personas) -> None:
+    run = waiting("A-7")
+    page = personas.client("viewer").get(f"/runs/{run.pk}/").content.decode()
+    assert "Waits for the event test.paid for A-7 since" in page
+    let_pass("workflows_eventwait", "expires_at", 3601)
+    woken_by_its_time(run)
+    page = personas.client("viewer").get(f"/runs/{run.pk}/").content.decode()
+    assert "went on without test.paid for A-7, which did not come in time" in page
 
 
 # Commands -----------------------------------------------------------------------------------------------
