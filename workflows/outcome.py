@@ -196,9 +196,6 @@ def _waiting_for(facts: Facts) -> Outcome:
             return Outcome((f"Working on the items of {place}, since ", since, f": {run.waiting_on}."))
         case WaitingReason.TIMER:
             return _sleeping(facts, since)
-        case WaitingReason.EVENT if facts.declared(run.current_step).get("kind") == "child":
-            note = f"At {place}. It goes on by itself when that run has ended."
-            return Outcome((f"Waits for {run.waiting_on} since ", since, "."), ((note,),))
         case WaitingReason.EVENT:
             return _waiting_for_event(facts, since)
         case _:
@@ -220,11 +217,13 @@ def _waiting_for_approval(facts: Facts, since: datetime) -> Outcome:
 
 
 def _waiting_for_event(facts: Facts, since: datetime) -> Outcome:
-    run = facts.run
+    """Of an event by its key, or of another run's end."""
+    run, place = facts.run, facts.named(facts.run.current_step)
+    if facts.declared(run.current_step).get("kind") == "child":
+        note = f"At {place}. It goes on by itself when that run has ended."
+        return Outcome((f"Waits for {run.waiting_on} since ", since, "."), ((note,),))
     until: Sentence = (", until ", run.wake_at) if run.wake_at else ()
-    note = (
-        f"At {facts.named(run.current_step)}. It goes on when the event comes, and without it when that time is over."
-    )
+    note = f"At {place}. It goes on when the event comes, and without it when that time is over."
     return Outcome((f"Waits for the event {run.waiting_on} since ", since, *until, "."), ((note,),))
 
 
