@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.db.models import QuerySet, Value
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -17,10 +20,12 @@ from portal.core.access import may, within_reach
 from portal.core.actor import actor_of
 from portal.core.models import User
 from portal.core.permissions import Permission
+from workflows.bulk.access import NEED_A_PERSON, visible_operations
 from workflows.engine.state import RunStatus
 from workflows.models import Run
 
 COUNT_LIMIT = 99
+COUNT_WORDS = {"run-list": "failed in the last 24 hours", "bulk-list": "wait for a person"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,25 +186,34 @@ class Shell:
     def _item(self, section: Section, url: str) -> Item:
         # The landing page is the overview, unless it leads elsewhere.
         path = self._request.path if self._request.path != "/" else _url("overview")
-        count = self._failed_today() if section.url_name == "run-list" else ""
+        count = self._counts[section.url_name] if section.url_name in COUNT_WORDS else 0
         return Item(
             title=section.title,
             icon=section.icon,
             url=url,
             key=section.key,
             current="page" if path == url else "true" if path.startswith(url) else "",
-            count=count,
-            count_words="failed in the last 24 hours" if count else "",
+            count=f"{COUNT_LIMIT}+" if count > COUNT_LIMIT else str(count or ""),
+            count_words=COUNT_WORDS[section.url_name] if count else "",
         )
 
-    def _failed_today(self) -> str:
-        failed = Run.objects.filter(
-            within_reach(actor_of(self._request), Permission.VIEW_RUN),
-            status__in=[RunStatus.FAILED, RunStatus.ROLLBACK_FAILED],
-            ended_at__gte=clock.now() - timedelta(days=1),
+    @cached_property
+    def _counts(self) -> Counter[str]:
+        """How many things of each section ask for attention. One query for all sections."""
+        actor = actor_of(self._request)
+        things: dict[str, QuerySet[Any]] = {
+            "run-list": Run.objects.filter(
+                within_reach(actor, Permission.VIEW_RUN),
+                status__in=[RunStatus.FAILED, RunStatus.ROLLBACK_FAILED],
+                ended_at__gte=clock.now() - timedelta(days=1),
+            ),
+            "bulk-list": visible_operations(actor).filter(status__in=NEED_A_PERSON),
+        }
+        first, *others = (
+            rows.order_by().annotate(section=Value(name)).values_list("section", flat=True)[: COUNT_LIMIT + 1]
+            for name, rows in things.items()
         )
-        count = failed.order_by()[: COUNT_LIMIT + 1].count()
-        return f"{COUNT_LIMIT}+" if count > COUNT_LIMIT else str(count or "")
+        return Counter(first.union(*others, all=True))
 
 
 def _url(name: str) -> str:

@@ -13,6 +13,7 @@ from tests.bulk.help import REASON, begin, carry_on, failed_runs, refuse, select
 from tests.engine import drive, flows
 from tests.personas import Personas
 from workflows.bulk import driver, engine, services
+from workflows.bulk.preview import dry_run
 from workflows.engine.state import RunStatus
 from workflows.models import BulkItem, BulkOperation, Run
 from workflows.services import cancel_run, resume_run
@@ -210,6 +211,29 @@ def test_a_mistake_of_the_portal_halts_one_operation_and_not_the_driver(
     assert driver.tick() == driver.POLL_SECONDS
     operation.refresh_from_db()
     assert operation.status == "halted"
+
+
+def test_a_retry_in_bulk_runs_again_what_failed_or_fell_back(personas: Personas, clock: Clock) -> None:
+    flows.behaviour["tell"] = refuse
+    degraded = [drive.drive(drive.started(flows.order_flow)) for _ in range(2)]
+    flows.behaviour.clear()
+    drive.drive(drive.started(flows.order_flow))
+    found = dry_run(personas.actor("operator"), select("retry", ""))
+    assert found.does == {"Runs again from “Tell”": 2}
+    assert found.left_out == {"The run is succeeded: no step of it is left without success": 1}
+    operation = carry_on(begin(personas.actor("operator"), select("retry", "")), clock)
+    assert operation.status == "done"
+    assert statuses_of(degraded) == ["succeeded"] * 2
+    assert [name for name, _, _ in flows.calls].count("pay") == 3
+
+
+def test_what_is_degraded_again_after_a_retry_is_a_surprise(personas: Personas, clock: Clock) -> None:
+    flows.behaviour["tell"] = refuse
+    for _ in range(2):
+        drive.drive(drive.started(flows.order_flow))
+    operation = carry_on(begin(personas.actor("operator"), select("retry", "state=degraded")), clock)
+    assert operation.status == "halted"
+    assert operation.halted_because.endswith(": Degraded again.")
 
 
 def test_a_rollback_in_bulk_settles_when_all_is_undone(personas: Personas, clock: Clock) -> None:

@@ -181,3 +181,11 @@ def test_selecting_costs_the_list_of_runs_no_query(
     operator.get("/runs/")
     with django_assert_max_num_queries(9):
         operator.get("/runs/", headers={"HX-Request": "true"})
+
+
+def test_the_navigation_counts_what_waits_for_a_person(operator: Client, personas: Personas) -> None:
+    failed_runs(1)
+    begin(personas.actor("operator"))
+    assert "wait for a person" not in text_of(operator.get("/help/"))
+    BulkOperation.objects.update(status="halted", halted_because="It failed again.")
+    assert "1 wait for a person" in re.sub(r"<[^>]+>|\s+", " ", text_of(operator.get("/help/"))).replace("  ", " ")

@@ -13,6 +13,8 @@ from portal.core.permissions import Permission
 from workflows.bulk.registry import KINDS
 from workflows.models import BulkOperation
 
+NEED_A_PERSON = (BulkOperation.Status.ASKED, BulkOperation.Status.HALTED)
+
 
 def visible_operations(actor: Actor) -> QuerySet[BulkOperation]:
     """Return one's own operations, and those of kinds of which the actor may see everything.

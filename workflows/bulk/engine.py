@@ -98,7 +98,7 @@ def _judge(operation: BulkOperation, command: BulkCommand, now: datetime) -> Non
     bad = [item for item in settled if item.verdict == _V.BAD]
     if bad:
         others = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
-        halt(operation, f"{bad[0].label}: {bad[0].words}{others}.")
+        halt(operation, f"{bad[0].label}: {bad[0].words.rstrip('.')}{others}.")
 
 
 def _settle(item: BulkItem, verdict: Verdict, watched_since: datetime) -> bool:

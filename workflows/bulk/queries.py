@@ -167,6 +167,7 @@ class OperationPage:
     history: Sequence[HistoryLine]
     commands: Sequence[str]
     has_dispatcher: bool
+    may_view_audit: bool
 
     @property
     def needs_admin(self) -> bool:
@@ -209,6 +210,7 @@ def operation_page(actor: Actor, operation_id: UUID) -> OperationPage:
         ],
         commands=_commands(actor, row),
         has_dispatcher=fleet().has_dispatcher,
+        may_view_audit=may(actor, Permission.VIEW_AUDIT),
     )
 
 

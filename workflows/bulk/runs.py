@@ -1,4 +1,4 @@
-"""Runs in bulk: resume, pause, cancel, roll back. The conditions and the services are those of a single run."""
+"""Runs in bulk: resume, retry, pause, cancel, roll back. Conditions and services are those of a single run."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ from workflows.services import (
     cancel_run,
     pause_run,
     resume_run,
+    retry_from_step,
     roll_back_run,
     rollback_preview_of,
+    why_not_retried,
 )
 
 Json = Mapping[str, Any]
@@ -85,6 +87,20 @@ def _repeat(step: Json) -> str:
     return f"“{step['title']}” is sent to {target} again, and {target} cannot tell the repeat"
 
 
+def _retry(subject: _Subject) -> Told:
+    name = _lacking_step(subject.rows)
+    steps: list[Json] = subject.definition["steps"]
+    declared = next(step for step in steps if step["name"] == name)
+    does = [f"Runs again from “{declared['title']}”"]
+    return does, [_repeat(declared)] if declared["effect"] == "external" else [], []
+
+
+def _lacking_step(rows: Rows) -> str:
+    """Return the first step that failed or fell back, "" if none did."""
+    lacking = [row for row in rows.values() if row.status in {StepStatus.FAILED, StepStatus.FELL_BACK}]
+    return min(lacking, key=lambda row: row.position).step if lacking else ""
+
+
 def _pause(subject: _Subject) -> Told:
     return ["Stops before its next step, until somebody resumes it"], [], []
 
@@ -103,6 +119,7 @@ def _roll_back(subject: _Subject) -> Told:
 
 _TELLS: Mapping[str, Callable[[_Subject], Told]] = {
     "resume": _resume,
+    "retry": _retry,
     "pause": _pause,
     "cancel": _cancel,
     "rollback": _roll_back,
@@ -143,7 +160,16 @@ def _why_not(command: str, actor: Actor, subject: _Subject) -> str:
     asked = next(each for each in offered if each.name == command)
     if not asked.allowed or not may(actor, Permission.START_BULK_OPERATION, subject.run):
         return f"You lack the right to do this with runs of {subject.run.workflow.title}"
+    if command == "retry" and not asked.unmet:
+        return _why_not_retried(subject)
     return "; ".join(asked.unmet)
+
+
+def _why_not_retried(subject: _Subject) -> str:
+    name = _lacking_step(subject.rows)
+    if not name or subject.run.status not in {RunStatus.FAILED, RunStatus.DEGRADED}:
+        return f"The run is {run_state(subject.run).word.lower()}: no step of it is left without success"
+    return why_not_retried(subject.run, dict(subject.rows), name).rstrip(".")
 
 
 def _definitions(runs: Iterable[Run]) -> dict[tuple[int, int], Json]:
@@ -182,6 +208,12 @@ def _after_resume(run: Run, uncertain: str) -> Verdict:
             return Verdict(Outcome.OPEN, run_state(run).word)
 
 
+def _after_retry(run: Run, uncertain: str) -> Verdict:
+    if run.status == RunStatus.DEGRADED:
+        return Verdict(Outcome.BAD, "Degraded again")
+    return _after_resume(run, uncertain)
+
+
 def _after_stop(run: Run, uncertain: str) -> Verdict:
     """Pausing and cancelling have worked when the run does nothing more, for whatever reason."""
     stands = run.is_final or run.status == RunStatus.PAUSED
@@ -211,6 +243,14 @@ def _apply(service: Callable[..., Run], needless: frozenset[RunStatus], actor: A
         if run.status in needless and not run.request:
             raise NotNeeded(f"{run_state(run).word} by itself meanwhile") from exc
         raise
+
+
+def _retry_run(*, actor: Actor, run_id: UUID, reason: str) -> Run:
+    """Run again what failed or fell back, with what follows from it."""
+    step = _lacking_step({row.step: row for row in StepRun.objects.filter(run=run_id)})
+    if not step:
+        raise InvalidTransition("No step of this run is left without success.")
+    return retry_from_step(actor=actor, run_id=run_id, step=step, reason=reason)
 
 
 _FINAL = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED, RunStatus.FAILED, RunStatus.CANCELLED})
@@ -260,6 +300,17 @@ RUNS = BulkKind(
                 needless=_MOVED_ON,
                 judge=_after_resume,
                 kept=("Steps that are done are not done again.",),
+            ),
+            _command(
+                "retry",
+                "Retry",
+                _retry_run,
+                done="retried",
+                icon="rotate-ccw",
+                permission=Permission.RETRY_STEP,
+                needless=_MOVED_ON - {RunStatus.DEGRADED},
+                judge=_after_retry,
+                kept=("What these steps gave before is kept as earlier attempts.",),
             ),
             _command(
                 "pause",
