@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dependencies/", include("workflows.dependencies.urls")),
     path("bulk/", include("workflows.bulk.urls")),
     path("locks/", include("workflows.locks.urls")),
+    path("schedules/", include("workflows.schedules.urls")),
     path("api/v1/", include("portal.web.api_urls")),
     *([path("", include("portal.demo.urls"))] if settings.DEMO else []),
 ]

@@ -22,10 +22,12 @@ from workflows.models import (
     ResourceLock,
     Run,
     RunEvent,
+    Schedule,
     StepRun,
     Workflow,
     WorkflowVersion,
 )
+from workflows.schedules.cron import Cron
 
 _numbers = count(4101)
 
@@ -148,6 +150,14 @@ def open_breaker(name: str = "payments-gateway", *, since: datetime | None = Non
         actor_label="engine",
     )
     return dependency
+
+
+def make_schedule(workflow: Workflow | None = None, **fields: Any) -> Schedule:
+    """Return a schedule of the workflow: every night at two in Berlin."""
+    defaults = {"name": "main", "cron": "0 2 * * *", "zone": "Europe/Berlin", "catch_up": "latest", "overlap": "skip"}
+    due = Cron("0 2 * * *", "Europe/Berlin").after(now())
+    workflow = workflow or Workflow.objects.first() or make_workflow()
+    return Schedule.objects.create(**{"workflow": workflow, "next_at": due} | defaults | fields)
 
 
 def make_heartbeat(kind: str = "worker", *, age_seconds: float = 1, name: str = "") -> Heartbeat:

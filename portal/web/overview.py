@@ -18,6 +18,7 @@ from workflows.queries.activity import last_day
 from workflows.queries.catalogue import WorkflowRow, step_title, visible_workflows, workflow_rows
 from workflows.queries.concerns import Fingerprint, failure_fingerprints, run_groups
 from workflows.queries.fleet import Fleet, fleet
+from workflows.schedules.queries import ScheduleView, next_starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,11 @@ class Overview:
     dependencies: list[tuple[Dependency, State]]
     failures: list[Failure]
     changes: list[Change]
+    next_starts: list[ScheduleView]
 
 
 def overview(actor: Actor) -> Overview:
-    """Return the overview of what ``actor`` may see. Seven queries, whatever there is to show."""
+    """Return the overview of what ``actor`` may see. Seven queries, and one more when nothing needs anybody."""
     workflows = visible_workflows(actor)
     within = within_reach(actor, Permission.VIEW_RUN)
     groups, alive = run_groups(within), fleet()
@@ -72,6 +74,7 @@ def overview(actor: Actor) -> Overview:
         dependencies=[(d, SHOWN[BreakerState(d.state)]) for d in dependencies],
         failures=[_failure(found, by_id.get(found.workflow_id)) for found in fingerprints],
         changes=changes,
+        next_starts=next_starts(actor, at_most=3) if not concerns else [],
     )
 
 

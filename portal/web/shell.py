@@ -52,6 +52,7 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
     "Reliability": (
         Section("dependency-list", "Dependencies", "plug", Permission.VIEW_WORKFLOW, "d"),
         Section("lock-list", "Locks", "lock", Permission.VIEW_RUN),
+        Section("schedule-list", "Schedules", "calendar-clock", Permission.VIEW_WORKFLOW, "s"),
     ),
     "Trust": (
         Section("audit-list", "Audit", "scroll-text", Permission.VIEW_AUDIT, "a"),

@@ -108,6 +108,13 @@ ROWS: dict[str, Row] = {
     # locks
     "lock-list": Row(P.VIEW_RUN),
     "lock-break": Row(P.BREAK_LOCK, BOTH),
+    # schedules
+    "schedule-list": Row(P.VIEW_WORKFLOW),
+    "schedule-pause": Row(P.PAUSE_WORKFLOW, BOTH),
+    "schedule-resume": Row(P.PAUSE_WORKFLOW, BOTH),
+    "schedule-start": Row(P.START_RUN, BOTH),
+    "schedule-catch-up": Row(P.START_RUN, BOTH),
+    "schedule-skip": Row(P.START_RUN, BOTH),
     # the API
     "api-schema": Row(None),
     "api-reference": Row(None),
@@ -140,5 +147,9 @@ ROWS: dict[str, Row] = {
     "api-bulk-approve": Row(P.APPROVE_BULK_OPERATION, POST),
     "api-bulk-reject": Row(P.APPROVE_BULK_OPERATION, POST),
     "api-event-emit": Row(P.EMIT_EVENT, POST),
+    "api-schedule-list": Row(P.VIEW_WORKFLOW),
+    "api-schedule-pause": Row(P.PAUSE_WORKFLOW, POST),
+    "api-schedule-resume": Row(P.PAUSE_WORKFLOW, POST),
+    "api-schedule-run-now": Row(P.START_RUN, POST),
     "api-dependency-list": Row(P.VIEW_WORKFLOW),
 }

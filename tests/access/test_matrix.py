@@ -19,7 +19,7 @@ from portal.core.permissions import OBJECT_PERMISSIONS, ROLE_PERMISSIONS, Permis
 from tests.access.table import PUBLIC, ROWS, Row
 from tests.access.walk import Address, addresses
 from tests.bulk.help import begin
-from tests.factories import make_dependency, make_lock, make_run, make_team, make_workflow
+from tests.factories import make_dependency, make_lock, make_run, make_schedule, make_team, make_workflow
 from tests.personas import Personas
 from workflows.engine.state import RunStatus
 from workflows.models import BulkOperation, Dependency, Run, Workflow
@@ -57,6 +57,7 @@ class World:
             "operation_id": str(self.operation.pk),
             "number": "3",
             "key": "ledger:client-17",
+            "schedule": "main",
         }
         names |= row.about | about
         if "rest" in address.arguments:
@@ -71,6 +72,7 @@ def world(personas: Personas, monkeypatch: pytest.MonkeyPatch) -> World:
     dependency = Dependency.objects.first() or make_dependency("payments-gateway")
     run = make_run(make_workflow(team=personas.team), status=RunStatus.FAILED)
     make_lock("ledger:client-17", run)
+    make_schedule(run.workflow)
     foreign = make_run(other, status=RunStatus.FAILED)
     entry = record(actor=SYSTEM, action="tests.world.made")
     return World(personas, run, dependency, foreign, entry, begin(personas.actor("team_operator")))

@@ -18,6 +18,7 @@ PLAIN = {
     "dependencies": "dependency-list",
     "bulk": "bulk-list",
     "locks": "lock-list",
+    "schedules": "schedule-list",
     "audit": "audit-list",
     "access": "access",
     "tokens": "tokens",

@@ -6,6 +6,7 @@ from django.urls import path
 
 from workflows.api import commands, events, locks, views
 from workflows.locks.keys import LOCK_KEY
+from workflows.schedules import api as schedules
 
 urlpatterns = [
     path("workflows/", views.WorkflowList.as_view(), name="api-workflow-list"),
@@ -27,5 +28,19 @@ urlpatterns = [
     path("locks/", locks.LockList.as_view(), name="api-lock-list"),
     path(f"locks/{LOCK_KEY}/break/", locks.LockBreak.as_view(), name="api-lock-break"),
     path("events/", events.EventEmit.as_view(), name="api-event-emit"),
+    path("schedules/", schedules.ScheduleList.as_view(), name="api-schedule-list"),
+    path(
+        "schedules/<slug:slug>/<slug:schedule>/pause/", schedules.SchedulePause.as_view(), name="api-schedule-pause"
+    ),
+    path(
+        "schedules/<slug:slug>/<slug:schedule>/resume/",
+        schedules.ScheduleResume.as_view(),
+        name="api-schedule-resume",
+    ),
+    path(
+        "schedules/<slug:slug>/<slug:schedule>/run-now/",
+        schedules.ScheduleRunNow.as_view(),
+        name="api-schedule-run-now",
+    ),
     path("dependencies/", views.DependencyList.as_view(), name="api-dependency-list"),
 ]

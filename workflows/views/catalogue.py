@@ -17,6 +17,7 @@ from workflows.queries.catalogue import catalogue
 from workflows.queries.workflow_history import workflow_history
 from workflows.queries.workflow_page import access_workflow, rights_on, workflow_map, workflow_page
 from workflows.queries.workflow_versions import workflow_versions
+from workflows.schedules.queries import schedules_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def workflow_detail(request: HttpRequest, slug: str) -> HttpResponse:
         "workflow": workflow,
         "rights": rights_on(actor, workflow),
         "page": workflow_page(actor, workflow),
+        "schedules": schedules_of(actor, slug),
         "tab": "map",
     }
     return render_page(request, "workflows/workflow_detail.html", "workflows/_workflow_health.html", context)
