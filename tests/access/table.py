@@ -122,6 +122,8 @@ ROWS: dict[str, Row] = {
     "api-audit-list": Row(P.VIEW_AUDIT),
     "api-workflow-list": Row(P.VIEW_WORKFLOW),
     "api-workflow-detail": Row(P.VIEW_WORKFLOW),
+    "api-workflow-pause": Row(P.PAUSE_WORKFLOW, POST),
+    "api-workflow-resume": Row(P.PAUSE_WORKFLOW, POST),
     "api-run-start": Row(P.START_RUN, POST),
     "api-run-list": Row(P.VIEW_RUN),
     "api-run-detail": Row(P.VIEW_RUN),

@@ -193,3 +193,17 @@ def test_a_rollback_is_previewed(personas: Personas) -> None:
     assert (answer.json["amount"], answer.json["currency"]) == ("1250.00", "EUR")
     unknown = Api(personas.viewer).get(f"/runs/{run.pk}/rollback-preview/", {"to_step": "nothing"})
     assert unknown.problem == (404, "not-found")
+
+
+def test_new_runs_of_a_workflow_are_held_and_let_go(personas: Personas) -> None:
+    register_workflows()
+    api = Api(personas.operator)
+    held = api.post("/workflows/settle-invoice/pause/", {"reason": "The ledger is under maintenance."}, key="hold-1")
+    assert (held.status, held.json["paused_reason"]) == (200, "The ledger is under maintenance.")
+    again = api.post("/workflows/settle-invoice/pause/", {"reason": "The ledger is under maintenance."}, key="hold-1")
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert api.post(START, {"input": INVOICE}).json["status"] == "scheduled"
+    assert api.post("/workflows/settle-invoice/pause/", {"reason": REASON}).problem == (409, "invalid-transition")
+    released = api.post("/workflows/settle-invoice/resume/", {"reason": REASON})
+    assert released.json["paused_at"] is None
+    assert Run.objects.get().status == "queued"

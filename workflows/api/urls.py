@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from workflows.api import commands, events, locks, views
+from workflows.api import commands, events, holding, locks, views
 from workflows.locks.keys import LOCK_KEY
 from workflows.schedules import api as schedules
 
@@ -12,6 +12,8 @@ urlpatterns = [
     path("workflows/", views.WorkflowList.as_view(), name="api-workflow-list"),
     path("workflows/<slug:slug>/", views.WorkflowDetail.as_view(), name="api-workflow-detail"),
     path("workflows/<slug:slug>/runs/", commands.RunStart.as_view(), name="api-run-start"),
+    path("workflows/<slug:slug>/pause/", holding.WorkflowPause.as_view(), name="api-workflow-pause"),
+    path("workflows/<slug:slug>/resume/", holding.WorkflowResume.as_view(), name="api-workflow-resume"),
     path("runs/", views.RunList.as_view(), name="api-run-list"),
     path("runs/<uuid:run_id>/", views.RunDetail.as_view(), name="api-run-detail"),
     path("runs/<uuid:run_id>/events/", views.RunEventList.as_view(), name="api-run-events"),
