@@ -224,6 +224,7 @@ SPECTACULAR_SETTINGS = {
         "StepStatus": "workflows.engine.state.StepStatus",
         "BulkStatus": "workflows.models.bulk.BulkOperation.Status",
         "BulkItemStatus": "workflows.models.bulk.BulkItem.Status",
+        "DeadLetterStatus": "workflows.models.events.DeadLetter.Status",
     },
 }
 

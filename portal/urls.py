@@ -12,6 +12,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("bulk/", include("workflows.bulk.urls")),
     path("locks/", include("workflows.locks.urls")),
     path("schedules/", include("workflows.schedules.urls")),
+    path("dead-letters/", include("workflows.deadletters.urls")),
+    path("", include("workflows.events.pages.urls")),
     path("api/v1/", include("portal.web.api_urls")),
     *([path("", include("portal.demo.urls"))] if settings.DEMO else []),
 ]

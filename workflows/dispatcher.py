@@ -18,6 +18,7 @@ from django.db import connection, transaction
 
 from portal.core.chores import start_due_chores
 from workflows import dispatch
+from workflows.chores import CHORES
 from workflows.clockwork import Clockwork
 from workflows.engine import crash_points, holder, store
 from workflows.events.router import tend_events
@@ -81,7 +82,7 @@ class Dispatcher:
 
     def _start_chores(self) -> None:
         if time.monotonic() - self._chores_at >= CHORES_SECONDS:
-            start_due_chores()
+            start_due_chores(CHORES)
             self._chores_at = time.monotonic()
 
     def _reclaim(self) -> list[tuple[UUID, str]]:

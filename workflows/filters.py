@@ -183,10 +183,10 @@ class RunFilter(DescribedFilterSet):
     def filter_q(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
         """Find a run by anything that names it exactly."""
         value = value.strip()
+        named = Q(idempotency_key=value) | Q(customer_key=value) | Q(correlation_id=value)
         try:
-            return runs.filter(pk=UUID(value))
+            return runs.filter(named | Q(pk=UUID(value)))  # a correlation id may read as a UUID too
         except ValueError:
-            named = Q(idempotency_key=value) | Q(customer_key=value) | Q(correlation_id=value)
             return runs.filter(named)
 
     def filter_waiting(self, runs: QuerySet[Run], name: str, value: list[str]) -> QuerySet[Run]:

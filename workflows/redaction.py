@@ -56,6 +56,13 @@ def hide(value: Any, fields: Iterable[str]) -> Any:
     return _hide(value, paths) if paths else value
 
 
+def hide_all(value: Any) -> Any:
+    """Return a copy of a JSON ``value`` in which only its shape and its field names show."""
+    if isinstance(value, dict):
+        return {name: hide_all(item) for name, item in value.items()}
+    return [hide_all(item) for item in value] if isinstance(value, list) else HIDDEN
+
+
 def values_under(value: Any, fields: Iterable[str]) -> set[str]:
     """Return, as text, what a JSON ``value`` holds under ``fields``: what a message must not quote.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -28,12 +28,12 @@ class Chore:
 CHORES = (Chore("verify-audit", timedelta(days=1), check_and_note),)
 
 
-def start_due_chores() -> list[threading.Thread]:
+def start_due_chores(chores: Iterable[Chore] = CHORES) -> list[threading.Thread]:
     """Start, each in a thread, the chores that nobody has started in their time; returns the threads.
 
     Who starts one is settled in the cache. If the cache was emptied, a chore is done once too often.
     """
-    due = [c for c in CHORES if cache.add(f"chore:{c.name}", "started", timeout=c.every.total_seconds())]
+    due = [c for c in chores if cache.add(f"chore:{c.name}", "started", timeout=c.every.total_seconds())]
     threads = [threading.Thread(target=_do, args=(chore,), name=chore.name, daemon=True) for chore in due]
     for thread in threads:
         thread.start()

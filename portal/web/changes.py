@@ -23,11 +23,15 @@ from workflows.queries.catalogue import seen_at
 
 WITHIN = timedelta(days=1)
 # The kinds of act that can explain trouble, or its end. A started run is no change.
-_TOLD = Q(action__regex=r"^(workflows\.(run|step|workflow|version)|demo\.(service|worker))\.")
+_TOLD = Q(action__regex=r"^(workflows\.(run|step|workflow|version|dead_letter)|demo\.(service|worker))\.")
 _TOLD &= ~Q(action__endswith=".start")
 # While a service stays away its breaker goes to and fro between these: no change.
 _PROBING = Q(new="half_open") | Q(old="half_open", new="open")
 _ACTS = {
+    "workflows.dead_letter.discard": "Discarded",
+    "workflows.dead_letter.edit": "Edited and replayed",
+    "workflows.dead_letter.replay": "Replayed",
+    "workflows.dead_letter.restore": "Brought back",
     "workflows.run.cancel": "Cancelled run",
     "workflows.run.pause": "Paused run",
     "workflows.run.resume": "Resumed run",
@@ -97,6 +101,8 @@ def _change(at: datetime, kind: str, name: str, what: str, who: str, reason: str
     url = ""
     if kind == "run":
         url = reverse("run-detail", args=[key])
+    elif kind == "dead_letter":
+        url = reverse("dead-letter", args=[key])
     elif kind == "workflow":
         url = reverse("workflow-detail", args=[name])
     short = f"…{name[-8:]}" if kind == "run" else name

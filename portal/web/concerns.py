@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from portal.core.durations import duration_words
+from workflows.deadletters.queries import Queue
 from workflows.engine.state import RunStatus, WaitingReason
 from workflows.models import Dependency, Workflow
 from workflows.money import Money, summed
@@ -43,6 +44,8 @@ class Concern:
     money: tuple[Money, ...] = ()
     probe_at: datetime | None = None
     now: datetime | None = None
+    grows: bool = False
+    """Whether it becomes more by the hour: then being old makes it no less urgent."""
 
     @property
     def key(self) -> str:
@@ -62,7 +65,7 @@ class Concern:
     def rank(self, now: datetime) -> float:
         """Return urgency times impact: the best tier touched, the number of runs; half as much after a day."""
         tier = max((_TIER_WEIGHTS.get(w.tier, 0.8) for w in self.workflows), default=1.0)
-        is_old = self.since is not None and now - self.since > RECENT
+        is_old = self.since is not None and now - self.since > RECENT and not self.grows
         return self.urgency * tier * (1 + log10(max(self.runs, 1))) * (0.5 if is_old else 1)
 
 
@@ -74,6 +77,7 @@ class Scene:
     workflows: Mapping[int, Workflow]
     dependencies: Sequence[Dependency]
     fleet: Fleet
+    letters: Sequence[Queue] = ()
 
     def touched(self, groups: Iterable[RunGroup]) -> tuple[Workflow, ...]:
         """Return the workflows of ``groups``, each once."""
@@ -207,6 +211,28 @@ def _failed(scene: Scene) -> Iterator[Concern]:
         )
 
 
+def _dead_letters(scene: Scene) -> Iterator[Concern]:
+    by_slug = {workflow.slug: workflow for workflow in scene.workflows.values()}
+    for queue in scene.letters:
+        grows = queue.in_an_hour > 0
+        count = "1 dead letter" if queue.depth == 1 else f"{queue.depth} dead letters"
+        growth = f", {queue.in_an_hour} more than an hour ago" if grows else ""
+        workflow = by_slug.get(queue.consumer.partition(".")[0])
+        yield Concern(
+            state=StateName.FAILED if grows else StateName.DEGRADED,
+            urgency=72 if grows else 45,
+            title=f"{count} of {queue.title}{growth}",
+            cause=queue.main_cause,
+            since=queue.oldest_at,
+            action="See the dead letter" if queue.depth == 1 else f"See the {count}",
+            url=f"{reverse('dead-letter-list')}?{urlencode({'consumer': queue.consumer})}",
+            workflows=(workflow,) if workflow else (),
+            runs=queue.depth,
+            money=queue.money,
+            grows=grows,
+        )
+
+
 def _misconfigured(scene: Scene) -> Iterator[Concern]:
     def waits(g: RunGroup) -> bool:
         return g.reason == WaitingReason.CONFIGURATION
@@ -326,6 +352,7 @@ _SOURCES: tuple[Callable[[Scene], Iterator[Concern]], ...] = (
     _cut_off,
     _undecided,
     _failed,
+    _dead_letters,
     _misconfigured,
     _unattended,
     _late,

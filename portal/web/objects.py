@@ -12,6 +12,7 @@ PAGES = {
     "workflow": ("workflow-detail", "object_label"),
     "user": ("access-person", "object_label"),
     "dependency": ("dependency-detail", "object_label"),
+    "dead_letter": ("dead-letter", "object_id"),
 }
 
 

@@ -10,6 +10,7 @@ from portal.core.actor import Actor
 from portal.core.permissions import Permission
 from portal.web.changes import Change, recent_changes
 from portal.web.concerns import Concern, Scene, called_by, ranked_concerns
+from workflows.deadletters.queries import queues as dead_letters
 from workflows.dependencies.breaker import State as BreakerState
 from workflows.dependencies.queries import SHOWN
 from workflows.models import Dependency, Workflow
@@ -58,13 +59,13 @@ class Overview:
 
 
 def overview(actor: Actor) -> Overview:
-    """Return the overview of what ``actor`` may see. Seven queries, and one more when nothing needs anybody."""
+    """Return the overview of what ``actor`` may see. Eight queries, and one more when nothing needs anybody."""
     workflows = visible_workflows(actor)
     within = within_reach(actor, Permission.VIEW_RUN)
     groups, alive = run_groups(within), fleet()
     rows = workflow_rows(workflows, groups, last_day(within), {}, alive)
     dependencies, by_id = _dependencies(workflows), {w.pk: w for w in workflows}
-    concerns = ranked_concerns(Scene(groups, by_id, dependencies, alive))
+    concerns = ranked_concerns(Scene(groups, by_id, dependencies, alive, dead_letters(actor)))
     fingerprints = failure_fingerprints(within_reach(actor, Permission.VIEW_RUN, workflow="run__workflow"))
     changes = recent_changes(actor, workflows)
     return Overview(

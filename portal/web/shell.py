@@ -22,10 +22,14 @@ from portal.core.models import User
 from portal.core.permissions import Permission
 from workflows.bulk.access import NEED_A_PERSON, visible_operations
 from workflows.engine.state import RunStatus
-from workflows.models import Run
+from workflows.models import DeadLetter, Run
 
 COUNT_LIMIT = 99
-COUNT_WORDS = {"run-list": "failed in the last 24 hours", "bulk-list": "wait for a person"}
+COUNT_WORDS = {
+    "run-list": "failed in the last 24 hours",
+    "dead-letter-list": "open",
+    "bulk-list": "wait for a person",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,12 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
     "Work": (
         Section("workflow-list", "Workflows", "workflow", Permission.VIEW_WORKFLOW, "w"),
         Section("run-list", "Runs", "activity", Permission.VIEW_RUN, "r"),
+        Section("dead-letter-list", "Dead letters", "mail-x", Permission.VIEW_RUN, "x"),
         Section("bulk-list", "Bulk repair", "layers", Permission.VIEW_RUN, "b"),
     ),
     "Reliability": (
         Section("dependency-list", "Dependencies", "plug", Permission.VIEW_WORKFLOW, "d"),
+        Section("contract-list", "Contracts", "file-text", Permission.VIEW_WORKFLOW, "c"),
         Section("lock-list", "Locks", "lock", Permission.VIEW_RUN),
         Section("schedule-list", "Schedules", "calendar-clock", Permission.VIEW_WORKFLOW, "s"),
     ),
@@ -207,6 +213,9 @@ class Shell:
                 within_reach(actor, Permission.VIEW_RUN),
                 status__in=[RunStatus.FAILED, RunStatus.ROLLBACK_FAILED],
                 ended_at__gte=clock.now() - timedelta(days=1),
+            ),
+            "dead-letter-list": DeadLetter.objects.filter(
+                within_reach(actor, Permission.VIEW_RUN), status=DeadLetter.Status.OPEN
             ),
             "bulk-list": visible_operations(actor).filter(status__in=NEED_A_PERSON),
         }

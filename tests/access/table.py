@@ -115,6 +115,17 @@ ROWS: dict[str, Row] = {
     "schedule-start": Row(P.START_RUN, BOTH),
     "schedule-catch-up": Row(P.START_RUN, BOTH),
     "schedule-skip": Row(P.START_RUN, BOTH),
+    # events
+    "contract-list": Row(P.VIEW_WORKFLOW),
+    "contract": Row(P.VIEW_WORKFLOW, misses=True),
+    # dead letters
+    "dead-letter-list": Row(P.VIEW_RUN),
+    "dead-letter-overview": Row(P.VIEW_RUN),
+    "dead-letter": Row(P.VIEW_RUN),
+    "dead-letter-replay": Row(P.REPLAY_DEAD_LETTER, BOTH),
+    "dead-letter-edit": Row(P.EDIT_DEAD_LETTER, BOTH),
+    "dead-letter-discard": Row(P.DISCARD_DEAD_LETTER, BOTH),
+    "dead-letter-restore": Row(P.DISCARD_DEAD_LETTER, BOTH),
     # the API
     "api-schema": Row(None),
     "api-reference": Row(None),
@@ -154,4 +165,10 @@ ROWS: dict[str, Row] = {
     "api-schedule-resume": Row(P.PAUSE_WORKFLOW, POST),
     "api-schedule-run-now": Row(P.START_RUN, POST),
     "api-dependency-list": Row(P.VIEW_WORKFLOW),
+    "api-dead-letter-list": Row(P.VIEW_RUN),
+    "api-dead-letter": Row(P.VIEW_RUN),
+    "api-dead-letter-replay": Row(P.REPLAY_DEAD_LETTER, POST),
+    "api-dead-letter-edit": Row(P.EDIT_DEAD_LETTER, POST),
+    "api-dead-letter-discard": Row(P.DISCARD_DEAD_LETTER, POST),
+    "api-dead-letter-restore": Row(P.DISCARD_DEAD_LETTER, POST),
 }

@@ -19,10 +19,11 @@ from portal.core.permissions import OBJECT_PERMISSIONS, ROLE_PERMISSIONS, Permis
 from tests.access.table import PUBLIC, ROWS, Row
 from tests.access.walk import Address, addresses
 from tests.bulk.help import begin
+from tests.deadletters.shop import make_letter
 from tests.factories import make_dependency, make_lock, make_run, make_schedule, make_team, make_workflow
 from tests.personas import Personas
 from workflows.engine.state import RunStatus
-from workflows.models import BulkOperation, Dependency, Run, Workflow
+from workflows.models import BulkOperation, DeadLetter, Dependency, Run, Workflow
 
 pytestmark = pytest.mark.django_db
 PEOPLE = [*Role, "team_operator", "outsider"]
@@ -40,6 +41,8 @@ class World:
     run: Run
     dependency: Dependency
     foreign_run: Run
+    letter: DeadLetter
+    foreign_letter: DeadLetter
     entry: AuditEntry
     operation: BulkOperation
 
@@ -53,6 +56,7 @@ class World:
             "username": "viewer",
             "role": "viewer",
             "entry_id": str(self.entry.pk),
+            "letter_id": str(self.letter.pk),
             "token_id": str(uuid7()),
             "operation_id": str(self.operation.pk),
             "number": "3",
@@ -74,8 +78,10 @@ def world(personas: Personas, monkeypatch: pytest.MonkeyPatch) -> World:
     make_lock("ledger:client-17", run)
     make_schedule(run.workflow)
     foreign = make_run(other, status=RunStatus.FAILED)
+    letter, foreign_letter = (make_letter(workflow=each.workflow) for each in (run, foreign))
     entry = record(actor=SYSTEM, action="tests.world.made")
-    return World(personas, run, dependency, foreign, entry, begin(personas.actor("team_operator")))
+    operation = begin(personas.actor("team_operator"))
+    return World(personas, run, dependency, foreign, letter, foreign_letter, entry, operation)
 
 
 def rights_of(name: str) -> frozenset[Permission]:
@@ -157,11 +163,15 @@ def test_nobody_gets_anything_without_signing_in(world: World) -> None:
 
 def test_what_another_team_owns_cannot_be_told_from_what_does_not_exist(world: World) -> None:
     client = world.personas.client("team_operator")
-    foreign = {"run_id": str(world.foreign_run.pk), "slug": world.foreign_run.workflow.slug}
-    nothing = {"run_id": str(uuid7()), "slug": "no-such-workflow"}
+    foreign = {
+        "run_id": str(world.foreign_run.pk),
+        "slug": world.foreign_run.workflow.slug,
+        "letter_id": str(world.foreign_letter.pk),
+    }
+    nothing = {"run_id": str(uuid7()), "slug": "no-such-workflow", "letter_id": str(uuid7())}
     wrong = []
     for address, row in rows():
-        if row.about or not {"run_id", "slug"} & set(address.arguments):
+        if row.about or not foreign.keys() & set(address.arguments):
             continue
         for method in row.methods:
             answers = [

@@ -9,13 +9,16 @@ from typing import Any
 from django.urls import reverse
 
 from portal.core.models import AuditEntry, User
-from workflows.models import BulkOperation, Dependency, ResourceLock, Run, Workflow
+from workflows.definition.contracts import every_contract
+from workflows.models import BulkOperation, DeadLetter, Dependency, ResourceLock, Run, Workflow
 
 PLAIN = {
     "overview": "overview",
     "workflows": "workflow-list",
     "runs": "run-list",
     "dependencies": "dependency-list",
+    "dead-letters": "dead-letter-list",
+    "contracts": "contract-list",
     "bulk": "bulk-list",
     "locks": "lock-list",
     "schedules": "schedule-list",
@@ -75,6 +78,12 @@ def places() -> Iterator[Place]:
     yield from _objects("dependency", troubled, "dependency-detail", lambda dependency: dependency.name)
     taken = ResourceLock.objects.filter(run__isnull=False)[:1]
     yield from _objects("lock-break", taken, "lock-break", lambda lock: lock.key)
+    letters = DeadLetter.objects.order_by("-status", "-replay_count", "-id")[:1]
+    yield from _objects("dead-letter", letters, "dead-letter", lambda letter: letter.pk)
+    for command in ("replay", "edit", "discard"):
+        yield from _objects(f"dead-letter-{command}", letters, f"dead-letter-{command}", lambda letter: letter.pk)
+    for contract in every_contract()[:1]:
+        yield Place("contract", reverse("contract", args=[contract.name]))
     yield from _objects("audit-entry", entries, "audit-entry", lambda entry: entry.id)
     people = User.objects.filter(username="team_operator")
     yield from _objects("access-person", people, "access-person", lambda user: user.username)

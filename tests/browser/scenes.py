@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from portal.core import audit
-from portal.core.actor import person
+from portal.core.actor import Actor, person
 from portal.core.clock import now
 from portal.core.correlation import correlated
 from portal.core.models import User
@@ -15,6 +15,7 @@ from portal.core.services.roles import grant_role
 from portal.core.services.tokens import create_token
 from portal.demo.services.history import write_history
 from tests.bulk.help import begin, select
+from tests.deadletters.scenes import many_are_dead, some_are_settled
 from tests.factories import make_heartbeat, make_lock, make_run, open_breaker
 from workflows.bulk.engine import advance
 from workflows.engine.state import RunStatus, StepStatus
@@ -41,6 +42,7 @@ def ordinary() -> None:
     make_run(settle, status=RunStatus.ROLLED_BACK, ago=timedelta(hours=5))
     make_run(settle, status=RunStatus.CANCELLED, ago=timedelta(hours=6))
     _acts(settle)
+    some_are_settled(_operator())
 
 
 def failing() -> None:
@@ -58,6 +60,7 @@ def failing() -> None:
     make_run(settle, status=RunStatus.ROLLBACK_FAILED, at=_step(settle, 0), ago=timedelta(minutes=31))
     make_run(settle, status=RunStatus.DEGRADED, ago=timedelta(minutes=33))
     _bulk_operations()
+    many_are_dead(_operator())
     holder, *waiting = (make_run(settle, status=RunStatus.RUNNING, at=_step(settle, 1)) for _ in range(9))
     make_lock("ledger:harbour-lane-estates", holder, *waiting)
     make_lock("ledger:northwind-advisers", make_run(settle, status=RunStatus.RUNNING, at=_step(settle, 1)))
@@ -72,9 +75,13 @@ def _step(workflow: Workflow, position: int) -> str:
     return str(latest.definition["steps"][position]["name"])
 
 
+def _operator() -> Actor:
+    return person(User.objects.get(username="operator"), origin="page 10.0.4.17")
+
+
 def _bulk_operations() -> None:
     """Two on the failed runs: one under way, one that met a surprise."""
-    actor = person(User.objects.get(username="operator"), origin="page 10.0.4.17")
+    actor = _operator()
     failed = Run.objects.filter(status=RunStatus.FAILED, is_demo=False).order_by("id")
     halves = list(failed.values_list("pk", flat=True))
     surprised = begin(actor, select("cancel", "state=failed", *halves[:6]))

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from portal.core.actor import SYSTEM
 from tests.engine import drive, flows
 from workflows import Effect, Sensitive, StepContext, TransientError, Workflow
-from workflows.definition.describe import sensitive_fields
+from workflows.definition.sensitive import sensitive_fields
 from workflows.models import Attempt, RunEvent, StepRun
 from workflows.services import start_run
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from portal.core.errors import NotFound
 from workflows.bulk.kinds import BulkCommand, BulkKind
 from workflows.bulk.runs import RUNS
+from workflows.deadletters.bulk import DEAD_LETTERS
 
-KINDS: dict[str, BulkKind] = {kind.name: kind for kind in (RUNS,)}
+KINDS: dict[str, BulkKind] = {kind.name: kind for kind in (RUNS, DEAD_LETTERS)}
 
 
 def kind_of(name: str) -> BulkKind:

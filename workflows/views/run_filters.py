@@ -78,13 +78,13 @@ def filter_bar(filters: RunFilter, path: str) -> FilterBar:
     current = form.cleaned_data.get("view") or ""
     kept = QueryDict(mutable=True)
     kept.setlist("columns", query.getlist("columns"))
-    views = [QuickView("All", "Every run that you may see", _address(path, kept), not current)]
+    views = [QuickView("All", "Every run that you may see", address_of(path, kept), not current)]
     for name, (title, text) in QUICK_VIEWS.items():
         kept["view"] = name
-        views.append(QuickView(title, text, _address(path, kept), name == current))
+        views.append(QuickView(title, text, address_of(path, kept), name == current))
     shown = columns_shown(query)
     columns = [(name, words, name in shown) for name, words in COLUMNS.items()]
-    return FilterBar(form, list(_chips(form, query, path)), views, columns)
+    return FilterBar(form, list(active_chips(form, query, path)), views, columns)
 
 
 def columns_shown(query: QueryDict) -> set[str]:
@@ -111,7 +111,8 @@ def without_place(query: QueryDict) -> QueryDict:
     return copy
 
 
-def _chips(form: forms.Form, query: QueryDict, path: str) -> Iterator[Chip]:
+def active_chips(form: forms.Form, query: QueryDict, path: str) -> Iterator[Chip]:
+    """Yield a chip for each value of each filter that is in use; quick views show that themselves."""
     for name, field in form.fields.items():
         if name == "view" or not form.cleaned_data.get(name):
             continue
@@ -119,10 +120,11 @@ def _chips(form: forms.Form, query: QueryDict, path: str) -> Iterator[Chip]:
             rest = without_place(query)
             rest.setlist(name, [other for other in query.getlist(name) if other not in {value, ""}])
             words = _words(field, value)
-            yield Chip(str(field.label), words, _address(path, rest))
+            yield Chip(str(field.label), words, address_of(path, rest))
 
 
-def _address(path: str, query: QueryDict) -> str:
+def address_of(path: str, query: QueryDict) -> str:
+    """Return the address of a list with this query."""
     return f"{path}?{query.urlencode()}" if query.urlencode() else path
 
 
