@@ -11,9 +11,11 @@ from typing import Any
 
 from portal.core.clock import now
 from portal.core.models import Team
+from portal.core.permissions import Permission
 from tests.definitions import SETTLE_INVOICE, Json
 from workflows.engine.state import FINAL_RUN_STATUSES, RunStatus, StepStatus, WaitingReason
 from workflows.models import (
+    ApprovalRequest,
     Attempt,
     BreakerEvent,
     Dependency,
@@ -158,6 +160,22 @@ def make_schedule(workflow: Workflow | None = None, **fields: Any) -> Schedule:
     due = Cron("0 2 * * *", "Europe/Berlin").after(now())
     workflow = workflow or Workflow.objects.first() or make_workflow()
     return Schedule.objects.create(**{"workflow": workflow, "next_at": due} | defaults | fields)
+
+
+def ask_for(run: Run, **fields: Any) -> ApprovalRequest:
+    """Return what ``run``, which waits at its step, asks a person."""
+    run.waiting_reason, run.waiting_on = WaitingReason.APPROVAL, run.workflow.team.slug
+    run.wake_at = now() + timedelta(days=2)
+    run.save()
+    values: dict[str, Any] = {"question": "Pay 5,400.00 EUR to northwind-advisers?", "facts": [["Month", "2026-10"]]}
+    values |= {"permission": Permission.APPROVE_STEP, "asked_at": run.created_at, "expires_at": run.wake_at}
+    event = RunEvent.objects.filter(run=run, kind="run.waiting").first()
+    if event:
+        told = {"reason": "approval", "on": run.waiting_on, "question": values["question"]}
+        RunEvent.objects.filter(run=run, number=event.number).update(
+            kind="step.waiting", step=run.current_step, data=told
+        )
+    return ApprovalRequest.objects.create(run=run, step=run.current_step, **values | fields)
 
 
 def make_heartbeat(kind: str = "worker", *, age_seconds: float = 1, name: str = "") -> Heartbeat:

@@ -18,6 +18,7 @@ from workflows import (
     Effect,
     Impact,
     Objective,
+    Question,
     Retry,
     Sensitive,
     Setting,
@@ -27,6 +28,7 @@ from workflows import (
 
 CENT = Decimal("0.01")
 SINGLE_CHARGE_LIMIT = Decimal("50000.00")
+APPROVED_FROM = Decimal("4000.00")  # a payout of this or more needs a second person
 
 Currency = Literal["EUR", "GBP", "USD"]
 Money = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=2)]
@@ -295,9 +297,27 @@ def wants_advice(partner_share: PartnerShare) -> bool:
     return partner_share.advice_to is not None
 
 
+def needs_approval(calculate_share: Share) -> bool:
+    """Tell whether a second person has to look at the payout before it is ordered."""
+    return calculate_share.amount >= APPROVED_FROM
+
+
+def payout_question(partner_share: PartnerShare, calculate_share: Share) -> Question:
+    """Ask with what it takes to decide; the account is sensitive, so its end has to do."""
+    return Question(
+        f"Pay {calculate_share.amount:,.2f} {calculate_share.currency} to {partner_share.partner_id}?",
+        {
+            "Month": partner_share.month,
+            "Fees": f"{partner_share.fees:,.2f} {partner_share.currency}",
+            "Share": f"{partner_share.share_percent} %",
+            "Account ends in": partner_share.account[-4:],
+        },
+    )
+
+
 partner_payout = Workflow(
     "partner-payout",
-    version=1,
+    version=2,
     owner="partner-relations",
     tier=2,
     input=PartnerShare,
@@ -319,7 +339,17 @@ def calculate_share(partner_share: PartnerShare) -> Share:
     return Share(amount=amount, currency=partner_share.currency)
 
 
-@partner_payout.step(effect=Effect.DATABASE, title="Reserve the funds")
+approve_payout = partner_payout.approval(
+    "approve_payout",
+    question=payout_question,
+    expires=timedelta(days=2),
+    remind=timedelta(hours=4),
+    when=needs_approval,
+    title="Approve a large payout",
+)
+
+
+@partner_payout.step(effect=Effect.DATABASE, after=[approve_payout], title="Reserve the funds")
 def reserve_funds(partner_share: PartnerShare, calculate_share: Share, ctx: StepContext) -> Booking:
     """Set the amount aside, so that it cannot be spent twice."""
     entry = book_entry(

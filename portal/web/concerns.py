@@ -271,7 +271,8 @@ def _unattended(scene: Scene) -> Iterator[Concern]:
 
 def _late(scene: Scene) -> Iterator[Concern]:
     def unexplained(g: RunGroup) -> bool:
-        return g.late > g.unattended and not is_blocked(g) and not g.is_undecided and scene.fleet.can_see
+        explained = is_blocked(g) or g.is_undecided or g.reason == WaitingReason.APPROVAL
+        return g.late > g.unattended and not explained and scene.fleet.can_see
 
     for groups in _gathered(scene, lambda g: g.workflow_id, unexplained):
         workflow, runs = _workflow(scene, groups), sum(g.late - g.unattended for g in groups)

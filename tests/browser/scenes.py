@@ -16,10 +16,10 @@ from portal.core.services.tokens import create_token
 from portal.demo.services.history import write_history
 from tests.bulk.help import begin, select
 from tests.deadletters.scenes import many_are_dead, some_are_settled
-from tests.factories import make_heartbeat, make_lock, make_run, open_breaker
+from tests.factories import ask_for, make_heartbeat, make_lock, make_run, make_schedule, open_breaker
 from workflows.bulk.engine import advance
 from workflows.engine.state import RunStatus, StepStatus
-from workflows.models import BulkOperation, Run, Workflow, WorkflowVersion
+from workflows.models import BulkOperation, Run, ScheduledTime, Workflow, WorkflowVersion
 from workflows.services.registration import register_workflows
 
 
@@ -38,9 +38,12 @@ def ordinary() -> None:
     settle, payout = (Workflow.objects.get(slug=slug) for slug in ("settle-invoice", "partner-payout"))
     make_run(settle, status=RunStatus.RUNNING, at=_step(settle, 0), ago=timedelta(seconds=8))
     make_run(settle, status=RunStatus.QUEUED, ago=timedelta(seconds=1))
-    make_run(payout, status=RunStatus.PAUSED, at=_step(payout, 1), ago=timedelta(minutes=50))
+    make_run(payout, status=RunStatus.PAUSED, at="reserve_funds", ago=timedelta(minutes=50))
+    ask_for(make_run(payout, status=RunStatus.WAITING, at="approve_payout", ago=timedelta(hours=2)))
     make_run(settle, status=RunStatus.ROLLED_BACK, ago=timedelta(hours=5))
     make_run(settle, status=RunStatus.CANCELLED, ago=timedelta(hours=6))
+    make_schedule(settle, name="nightly")
+    make_schedule(settle, name="every-quarter", cron="*/15 * * * *", zone="UTC", next_at=now() + timedelta(minutes=9))
     _acts(settle)
     some_are_settled(_operator())
 
@@ -55,10 +58,12 @@ def failing() -> None:
         make_run(settle, status=RunStatus.WAITING, at=_step(settle, 0), ago=timedelta(minutes=minutes))
     for minutes in range(5, 60, 4):
         make_run(settle, status=RunStatus.FAILED, at=_step(settle, 1), ago=timedelta(minutes=minutes))
-    sent = _step(payout, 1)
-    make_run(payout, status=RunStatus.FAILED, at=sent, step_status=StepStatus.UNCERTAIN, ago=timedelta(minutes=7))
+    make_run(
+        payout, status=RunStatus.FAILED, at="send_payout", step_status=StepStatus.UNCERTAIN, ago=timedelta(minutes=7)
+    )
     make_run(settle, status=RunStatus.ROLLBACK_FAILED, at=_step(settle, 0), ago=timedelta(minutes=31))
     make_run(settle, status=RunStatus.DEGRADED, ago=timedelta(minutes=33))
+    _missed(payout)
     _bulk_operations()
     many_are_dead(_operator())
     holder, *waiting = (make_run(settle, status=RunStatus.RUNNING, at=_step(settle, 1)) for _ in range(9))
@@ -67,6 +72,16 @@ def failing() -> None:
 
 
 SCENES = {"empty": empty, "ordinary": ordinary, "failing": failing}
+
+
+def _missed(workflow: Workflow) -> None:
+    """A schedule that nobody attended to in the night, and that somebody has paused since."""
+    paused = {"paused_at": now() - timedelta(hours=3), "paused_reason": "The bank is being moved this weekend."}
+    schedule = make_schedule(workflow, **paused, paused_until=now() + timedelta(days=1))
+    for hours in (9, 33):
+        due_at = now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours)
+        why = "No dispatcher was there at that time."
+        ScheduledTime.objects.create(schedule=schedule, due_at=due_at, status="missed", why=why, noted_at=now())
 
 
 def _step(workflow: Workflow, position: int) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from portal.demo import flows
 from portal.demo.history import errors
 from portal.demo.history.story import Json, Story
 from portal.demo.models import Account
-from portal.demo.people import OLGA
+from portal.demo.people import MONA, OLGA
 from portal.demo.sandbox.services import payout_record
+from workflows import Approval
 from workflows.engine.state import RunStatus
 
 BANK = flows.banking.name
@@ -30,9 +33,21 @@ class PayoutStory(Story):
     def reserve(self) -> None:
         """The share is worked out and set aside."""
         self.succeed("calculate_share", self.share, self.rng.uniform(0.0004, 0.002))
+        self.approve() if flows.needs_approval(self.share) else self.skip("approve_payout")
         text = f"Share of {self.data.month} reserved"
         entry = self.book("reserve_funds", Account.PARTNER_SHARES, Account.PAYOUTS_RESERVED, self.share.amount, text)
         self.succeed("reserve_funds", flows.Booking(entry_id=entry.id), self.rng.uniform(0.004, 0.012))
+
+    def approve(self) -> None:
+        """A second person looks at a large payout, and says yes."""
+        question = flows.payout_question(self.data, self.share)
+        pause = self.rng.uniform(300, 5400)
+        reason = "Checked against the partner's agreement."
+        told = {"reason": "approval", "on": flows.partner_payout.owner, "question": question.text}
+        self.event("step.waiting", "approve_payout", **told)
+        answer = Approval(approved=True, by=MONA.label, reason=reason, at=self.at + timedelta(seconds=pause))
+        self.pause_at("approve_payout", answer, pause)
+        self.event("step.approved", "approve_payout", actor=MONA.label, reason=reason)
 
     def arrive(self) -> flows.Payout:
         """The bank pays."""

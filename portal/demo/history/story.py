@@ -114,6 +114,14 @@ class Story:
         row.output = output.model_dump(mode="json")
         self.event("step.succeeded", step, attempt=row.attempts, duration_ms=round(seconds * 1000, 1))
 
+    def pause_at(self, step: str, output: BaseModel, seconds: float) -> None:
+        """The run waited at the step, and then had what it waited for."""
+        row = self._row(step)
+        row.started_at = self.at
+        self.wait(seconds)
+        row.status, row.ended_at = StepStatus.SUCCEEDED, self.at
+        row.output = output.model_dump(mode="json")
+
     def skip(self, step: str) -> None:
         """The step's condition was not met."""
         row = self._row(step)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from random import Random
 from uuid import uuid4
 
@@ -73,6 +74,7 @@ def kill_in_the_middle(*, actor: Actor) -> Run | None:
     """
     authorise(actor, Permission.OPERATE_SANDBOX)
     share = some_share(Random(), now())  # noqa: S311 - plausible, not secret
+    share = share.model_copy(update={"fees": Decimal("9000.00")})  # small enough to need no approval
     with _answers_held_back("banking") as client:
         run = start_run(actor=actor, workflow=flows.partner_payout.name, input=share, reason=KILL_REASON).run
         payment = f"{run.pk}:{flows.send_payout.name}:0"
