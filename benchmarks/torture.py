@@ -26,6 +26,7 @@ from benchmarks.faults.storm import Storm
 BROKEN = ("fence", "claim", "intent", "verify", "ringing", "reclaim", "transaction")
 SETTLE_SECONDS = 300.0
 WARM_RUNS = 10
+WARM_SECONDS = 60.0
 
 
 def main() -> int:
@@ -55,7 +56,7 @@ def torture(seed: int, seconds: float, *, broken: str = "", log: Path | None = N
 
 def _torture(at: Installation, seed: int, seconds: float, broken: str, rng: random.Random) -> dict[str, Any]:
     at.commands |= {name: (*at.load_command, name, str(seed)) for name in ("starter", "people")}
-    at.wait_until(lambda: _some_ended(at), seconds=60, what="the load is under way")
+    _wait(at, lambda: _some_ended(at), WARM_SECONDS)
     storm, began = Storm(at, rng), time.monotonic()
     storm.rage(seconds)
     raged = time.monotonic() - began

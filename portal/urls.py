@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("schedules/", include("workflows.schedules.urls")),
     path("dead-letters/", include("workflows.deadletters.urls")),
     path("", include("workflows.events.pages.urls")),
+    path("reconciliation/", include("diagnostics.reconciliation.urls")),
     path("api/v1/", include("portal.web.api_urls")),
     *([path("", include("portal.demo.urls"))] if settings.DEMO else []),
 ]

@@ -16,7 +16,7 @@ import psycopg
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
-from portal.core.chores import start_due_chores
+from portal.core.chores import added_chores, start_due_chores
 from workflows import dispatch
 from workflows.chores import CHORES
 from workflows.clockwork import Clockwork
@@ -82,7 +82,7 @@ class Dispatcher:
 
     def _start_chores(self) -> None:
         if time.monotonic() - self._chores_at >= CHORES_SECONDS:
-            start_due_chores(CHORES)
+            start_due_chores((*CHORES, *added_chores()))
             self._chores_at = time.monotonic()
 
     def _reclaim(self) -> list[tuple[UUID, str]]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, TypeVar
 
 CHUNK = 65536
+T = TypeVar("T")
 
 
 class Cut(StrEnum):
@@ -84,8 +86,8 @@ class Line:
             await writer.drain()
 
 
-async def _either(*ways: object) -> None:
-    tasks = [asyncio.ensure_future(way) for way in ways]  # type: ignore[arg-type]
+async def _either(*ways: Coroutine[Any, Any, None]) -> None:
+    tasks = [asyncio.ensure_future(way) for way in ways]
     _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
@@ -132,5 +134,5 @@ class Network:
         await asyncio.start_unix_server(line.serve, path)
         return path
 
-    def _call(self, coroutine: object) -> object:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)  # type: ignore[arg-type]
+    def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)

@@ -59,6 +59,8 @@ class Storm:
             (self.trouble_a_service, 12),
             (self.kill_the_sandbox, 2),
         )
+        self._first = [fault for fault, _ in self._faults]
+        self.rng.shuffle(self._first)
 
     def rage(self, seconds: float) -> None:
         """Do something every now and then for this long, then take everything back that lasts."""
@@ -74,7 +76,11 @@ class Storm:
         self.calm()
 
     def calm(self) -> None:
-        """Take everything back, and see that all that should run does."""
+        """Take everything back, a frozen worker only when its lease is over, and see that all runs that should."""
+        while self._frozen:
+            self.at.tend()
+            self._take_back(time.monotonic())
+            time.sleep(STEP_SECONDS)
         self._take_back(float("inf"))
         self.at.network.mend()
         for service in SERVICES:
@@ -82,7 +88,11 @@ class Storm:
         self.at.tend()
 
     def _strike(self) -> None:
-        (fault,) = self.rng.choices([fault for fault, _ in self._faults], [weight for _, weight in self._faults])
+        """Do each kind of fault once, in a drawn order, and then as often as each weighs."""
+        if self._first:
+            fault = self._first.pop()
+        else:
+            (fault,) = self.rng.choices([fault for fault, _ in self._faults], [weight for _, weight in self._faults])
         try:
             done = fault()
         except (psycopg.OperationalError, httpx.HTTPError):

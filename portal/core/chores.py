@@ -28,6 +28,19 @@ class Chore:
 CHORES = (Chore("verify-audit", timedelta(days=1), check_and_note),)
 
 
+_added: list[Chore] = []
+
+
+def add_chore(chore: Chore) -> None:
+    """Have one more thing done in the fleet. For the ``ready`` of an app that the dispatcher does not know."""
+    _added.append(chore)
+
+
+def added_chores() -> tuple[Chore, ...]:
+    """Return what apps have added."""
+    return tuple(_added)
+
+
 def start_due_chores(chores: Iterable[Chore] = CHORES) -> list[threading.Thread]:
     """Start, each in a thread, the chores that nobody has started in their time; returns the threads.
 

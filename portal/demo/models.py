@@ -17,6 +17,9 @@ class Account(models.TextChoices):
     PARTNER_SHARES = "partner-shares", "Partner shares (cost)"
     PAYOUTS_RESERVED = "payouts-reserved", "Payouts reserved"
     BANK = "bank", "Bank"
+    TRUST_BANK = "trust-bank", "Trust account at the bank"
+    TRUST_CLIENTS = "trust-clients", "Held for clients"
+    TRUST_SUSPENSE = "trust-suspense", "Held, client not known"
 
 
 class LedgerEntry(models.Model):

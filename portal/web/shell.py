@@ -59,6 +59,7 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         Section("contract-list", "Contracts", "file-text", Permission.VIEW_WORKFLOW, "c"),
         Section("lock-list", "Locks", "lock", Permission.VIEW_RUN),
         Section("schedule-list", "Schedules", "calendar-clock", Permission.VIEW_WORKFLOW, "s"),
+        Section("reconciliation-list", "Reconciliation", "scale", Permission.VIEW_RUN),
     ),
     "Trust": (
         Section("audit-list", "Audit", "scroll-text", Permission.VIEW_AUDIT, "a"),

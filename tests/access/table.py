@@ -126,6 +126,10 @@ ROWS: dict[str, Row] = {
     "dead-letter-edit": Row(P.EDIT_DEAD_LETTER, BOTH),
     "dead-letter-discard": Row(P.DISCARD_DEAD_LETTER, BOTH),
     "dead-letter-restore": Row(P.DISCARD_DEAD_LETTER, BOTH),
+    # reconciliation
+    "reconciliation-list": Row(P.VIEW_RUN),
+    "reconciliation-detail": Row(P.VIEW_RUN, about={"check": "trust-account"}),
+    "reconciliation-compare": Row(P.START_RUN, POST, about={"check": "trust-account"}),
     # the API
     "api-schema": Row(None),
     "api-reference": Row(None),
@@ -171,4 +175,6 @@ ROWS: dict[str, Row] = {
     "api-dead-letter-edit": Row(P.EDIT_DEAD_LETTER, POST),
     "api-dead-letter-discard": Row(P.DISCARD_DEAD_LETTER, POST),
     "api-dead-letter-restore": Row(P.DISCARD_DEAD_LETTER, POST),
+    "api-reconciliation-list": Row(P.VIEW_RUN),
+    "api-reconciliation-detail": Row(P.VIEW_RUN, about={"check": "trust-account"}),
 }

@@ -69,6 +69,7 @@ def real(personas: Personas) -> dict[str, list[str]]:
         "key": [make_lock("ledger:client-17", runs[2]).key],
         "letter_id": [str(make_letter(workflow=workflow).pk) for _ in range(3)],
         "operation_id": [str(begin(personas.actor("operator")).pk)],
+        "check": ["trust-account"],
         "token": [make_token(personas.operator)],
     }
 

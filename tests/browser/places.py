@@ -19,6 +19,7 @@ PLAIN = {
     "dependencies": "dependency-list",
     "dead-letters": "dead-letter-list",
     "contracts": "contract-list",
+    "reconciliation": "reconciliation-list",
     "bulk": "bulk-list",
     "locks": "lock-list",
     "schedules": "schedule-list",
@@ -84,6 +85,7 @@ def places() -> Iterator[Place]:
         yield from _objects(f"dead-letter-{command}", letters, f"dead-letter-{command}", lambda letter: letter.pk)
     for contract in every_contract()[:1]:
         yield Place("contract", reverse("contract", args=[contract.name]))
+    yield Place("reconciliation-check", reverse("reconciliation-detail", args=["trust-account"]))
     yield from _objects("audit-entry", entries, "audit-entry", lambda entry: entry.id)
     people = User.objects.filter(username="team_operator")
     yield from _objects("access-person", people, "access-person", lambda user: user.username)

@@ -15,7 +15,9 @@ from portal.demo.history.payout import PayoutStory
 from portal.demo.history.rhythm import arrivals
 from portal.demo.history.settle import Settlement
 from portal.demo.history.story import Rows
+from portal.demo.history.trust import Deposits, TrustStory
 from portal.demo.people import OLGA, SAM
+from portal.demo.trust.flows import StatementDay, trust_account_reconciliation
 from workflows.models import Workflow
 
 DAYS = 30
@@ -75,11 +77,25 @@ class Past:
     def tell(self) -> Rows:
         """Return the rows of all stories."""
         rows = Rows()
-        for story in (*self._settlements(), *self._batch_in_the_outage(), *self._payouts(), *self._open_cases()):
-            told = story.told()
+        deposits = Deposits(self._rng, self.start, self.now)
+        stories = (*self._settlements(), *self._batch_in_the_outage(), *self._payouts(), *self._open_cases())
+        for told in (*(story.told() for story in stories), *self._comparisons(deposits), deposits.rows):
             for field in fields(Rows):
                 getattr(rows, field.name).extend(getattr(told, field.name))
         return rows
+
+    def _comparisons(self, deposits: Deposits) -> Iterator[Rows]:
+        """Yield what each morning's comparison of the trust account left behind."""
+        workflow = self._workflows[trust_account_reconciliation.name]
+        midnight = self.start + timedelta(days=2)
+        while midnight + timedelta(hours=6) < self.now:
+            at = midnight + timedelta(hours=5, seconds=self._rng.uniform(0, 20))
+            day = StatementDay(day=(midnight - timedelta(days=1)).date())
+            story = TrustStory(workflow, trust_account_reconciliation, day, at, self._rng, BILLING)
+            missing = deposits.lost_between(midnight - timedelta(days=1), midnight)
+            story.compare(list(deposits.up_to(midnight, days=self.days)), missing)
+            yield story.told()
+            midnight += timedelta(days=1)
 
     def _settlements(self) -> Iterator[Settlement]:
         scenes, weights = zip(*_SETTLE, strict=True)

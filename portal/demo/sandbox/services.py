@@ -13,6 +13,7 @@ COLLECTIONS = {
     "charges": "payments",
     "refunds": "payments",
     "payouts": "banking",
+    "deposits": "banking",
     "recalls": "banking",
     "receipts": "mail",
 }
@@ -91,6 +92,33 @@ def recall(store: Store, request: Request) -> Reply:
     return _made(*store.add("recalls", key, body, prefix="rc", once_key=paid.id))
 
 
+def receive_deposit(store: Store, request: Request) -> Reply:
+    """Take in what a client pays into the trust account. The same reference is the same payment."""
+    body = request.json()
+    reference = _text(body, "reference")
+    store.count_request("deposits", reference)
+    return _made(*store.add("deposits", reference, deposit_record(body), prefix="dp", once_key=reference))
+
+
+def deposit_record(body: JsonObject) -> JsonObject:
+    """Return what is kept of a deposit that came in with ``body``."""
+    return {
+        "reference": _text(body, "reference"),
+        "client": _text(body, "client"),
+        "amount": _amount(body),
+        "currency": _currency(body),
+    }
+
+
+def statement(store: Store, request: Request) -> Reply:
+    """List what came in on the trust account, from ``since`` to before ``until`` (ISO 8601, UTC)."""
+    since, until = request.query.get("since", ""), request.query.get("until", "")
+    if not since or not until:
+        raise Problem(400, "parameter-missing", "Say from when to when: ?since=…&until=…")
+    lines: list[JsonObject] = [record.as_json() for record in store.made_between("deposits", since, until)]
+    return Reply(200, {"since": since, "until": until, "lines": lines})
+
+
 def find_payouts(store: Store, request: Request) -> Reply:
     """List the payouts of one reference."""
     return _found(store, "payouts", request, "reference")
@@ -155,6 +183,8 @@ ROUTES: dict[tuple[str, ...], Route] = {
     ("POST", "banking", "payouts"): pay_out,
     ("GET", "banking", "payouts"): find_payouts,
     ("POST", "banking", "payouts", "*", "recalls"): recall,
+    ("POST", "banking", "deposits"): receive_deposit,
+    ("GET", "banking", "statement"): statement,
     ("POST", "mail", "receipts"): send_receipt,
     ("GET", "_records", "*"): list_records,
     ("GET", "_records"): find_operation,

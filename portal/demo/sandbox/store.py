@@ -157,6 +157,13 @@ class Store:
         with self._lock:
             return self._select("collection = ?", (collection,), f"made_at DESC LIMIT {int(limit)}")
 
+    def made_between(self, collection: str, since: str, until: str) -> list[Record]:
+        """Return what was done in a span of time, ``until`` not included, oldest first."""
+        with self._lock:
+            return self._select(
+                "collection = ? AND made_at >= ? AND made_at < ?", (collection, since, until), "made_at"
+            )
+
     def total(self, collection: str) -> tuple[int, int, int]:
         """Return the numbers of requests, of effects, and of operation keys with more than one effect."""
         with self._lock:

@@ -21,6 +21,7 @@ from portal.demo.history.rhythm import intensity
 from portal.demo.people import MONA
 from portal.demo.services.history import tell_the_sandbox_if_it_listens
 from portal.demo.services.places import sandbox_url
+from portal.demo.trust.traffic import TrustTraffic
 from workflows.engine.state import RunStatus
 from workflows.models import ApprovalRequest, Run
 from workflows.services import approve_step, cancel_run, roll_back_run
@@ -48,6 +49,7 @@ class Traffic:
         self._rng = rng or Random()  # noqa: S311 - plausible, not secret
         self._sleep = sleep
         self._told = False
+        self._trust = TrustTraffic()
 
     def run(self) -> None:
         """Start runs for ever, through restarts of everything that this needs."""
@@ -65,6 +67,7 @@ class Traffic:
         self._tell_the_past()
         self._clear_an_old_failure()
         self._answer_an_old_question()
+        self._trust.turn(ACTOR)
         if self._rng.random() < 0.12:
             self._start_payout()
         else:

@@ -12,6 +12,7 @@ from portal.demo.people import logins
 from portal.demo.services.history import tell_the_sandbox_if_it_listens, write_history
 from portal.demo.services.people import make_people
 from portal.demo.services.places import sandbox_url
+from portal.demo.trust.flows import trust_account_reconciliation
 from workflows.models import Workflow
 
 
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         if people_only:
             self.stdout.write(f"{people} people made")
             return
-        wanted = {flows.settle_invoice.name, flows.partner_payout.name}
+        wanted = {flows.settle_invoice.name, flows.partner_payout.name, trust_account_reconciliation.name}
         missing = wanted - set(Workflow.objects.values_list("slug", flat=True))
         if missing:
             raise CommandError(f"Run `manage.py register_workflows` first: {', '.join(sorted(missing))} is missing.")
