@@ -18,7 +18,7 @@ from portal.core.actor import Actor, actor_of
 from portal.core.errors import InvalidInput
 from portal.core.filters import LocalDateTimeInput, MomentFilter
 from portal.core.permissions import Permission
-from workflows.engine.state import FINAL_RUN_STATUSES, RunStatus, StepStatus, WaitingReason
+from workflows.engine.state import FINAL_RUN_STATUSES, ItemStatus, RunStatus, StepStatus, WaitingReason
 from workflows.models import Run, StepRun, Workflow
 
 UNATTENDED_AFTER = timedelta(minutes=1)
@@ -218,3 +218,9 @@ class RunFilter(DescribedFilterSet):
                 return waiting_for_person()
             case _:
                 return Q(started_by=_asker(self.request).label)
+
+
+class ItemFilter(django_filters.FilterSet):
+    """Which of the items."""
+
+    status = django_filters.ChoiceFilter(choices=[(s.value, s.value) for s in ItemStatus])

@@ -22,6 +22,7 @@ from workflows.errors import (
     TransientError,
     WorkflowError,
 )
+from workflows.gaps import gap_of, gaps_in
 from workflows.locks.queries import Place
 from workflows.models import Run, RunEvent, StepRun
 from workflows.under_way import steps_under_way
@@ -281,13 +282,18 @@ def _succeeded(facts: Facts) -> Outcome:
 
 
 def _degraded(facts: Facts) -> Outcome:
-    gaps = facts.in_status(StepStatus.SKIPPED, StepStatus.FELL_BACK, StepStatus.FAILED)
+    lacking = {gap.step for gap in gaps_in(facts.steps.values())}
+    lacking.update(facts.in_status(StepStatus.SKIPPED))
+    gaps = [step["name"] for step in facts.definition["steps"] if step["name"] in lacking]
     notes = tuple((_gap(facts, name),) for name in gaps)
     return Outcome(("Finished in ", _length(facts), " with gaps."), notes + _late(facts))
 
 
 def _gap(facts: Facts, name: str) -> str:
     step = facts.steps[name]
+    gap = gap_of(step)
+    if gap and gap.what == "items":
+        return f"{facts.title(name)} {gap.items_words}: {_stopped(gap.names_words)}"
     message = _message(step.error)
     why = f": {message}" if message else "."
     words = {

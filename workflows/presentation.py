@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from workflows.engine.state import RunStatus, StepStatus, WaitingReason
+from workflows.engine.state import ItemStatus, RunStatus, StepStatus, WaitingReason
 from workflows.models import Run
 
 
@@ -76,6 +76,16 @@ STEP_STATES: dict[StepStatus, State] = {
     StepStatus.COMPENSATION_FAILED: State(StateName.FAILED, "Undo failed"),
 }
 
+_ITEM_STATES: dict[ItemStatus, State] = {
+    ItemStatus.PENDING: State(StateName.WAITING, "To do"),
+    ItemStatus.RUNNING: State(StateName.RUNNING, "In hand"),
+    ItemStatus.SUCCEEDED: State(StateName.OK, "Done"),
+    ItemStatus.FAILED: State(StateName.FAILED, "Failed"),
+    ItemStatus.SKIPPED: State(StateName.PAUSED, "Skipped"),
+    ItemStatus.COMPENSATED: State(StateName.PAUSED, "Undone"),
+}
+
+_AT_ITEMS = State(StateName.RUNNING, "Running")
 _BLOCKED = State(StateName.BLOCKED, "Blocked")
 _NOT_REACHED = State(StateName.PAUSED, "Not reached")
 _BLOCKING = frozenset({RunStatus.FAILED, RunStatus.ROLLBACK_FAILED})
@@ -83,8 +93,17 @@ _STOPPED = frozenset({RunStatus.ROLLED_BACK, RunStatus.CANCELLED, RunStatus.ROLL
 
 
 def run_state(run: Run) -> State:
-    """Return the state that a run is shown in."""
+    """Return the state that a run is shown in. One that waits for its items is at work, if not in one hand."""
+    if run.waiting_reason == WaitingReason.ITEMS:
+        return _AT_ITEMS
     return RUN_STATES[RunStatus(run.status)]
+
+
+def item_state(status: ItemStatus, *, is_again: bool) -> State:
+    """Return the state of an item of a fan-out; ``is_again``: a try of it has failed before."""
+    if status == ItemStatus.PENDING and is_again:
+        return State(StateName.WAITING, "Tries again")
+    return _ITEM_STATES[status]
 
 
 def short_id(run_id: UUID) -> str:

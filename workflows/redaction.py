@@ -31,6 +31,10 @@ class Redaction:
         """Return a run's output, which may hold what came in and what any step gave."""
         return value if self.sees_payload else hide(value, self.input_fields.union(*self.step_fields.values()))
 
+    def hide_from(self, value: Any, fields: Iterable[str]) -> Any:
+        """Return a value, of whose ``fields`` this viewer may not see what is in them."""
+        return value if self.sees_payload else hide(value, fields)
+
     def error(self, value: Json | None) -> Json | None:
         """Return an error without its stack, which may quote values, for those who may not see them."""
         if value is None or self.sees_payload:

@@ -41,6 +41,15 @@ def promise(step: Json) -> str:
     return "At most once: after a crash a person decides. Never repeated silently."
 
 
+def each_words(step: Json) -> str:
+    """Say over what a fan-out goes, how many at a time, and how many may fail."""
+    each = step["each"]
+    tolerate = each["tolerate"]
+    share = f"{tolerate:.0%}" if isinstance(tolerate, float) else str(tolerate)
+    may_fail = f"{share} may fail" if tolerate else "none may fail"
+    return f"For each of {each['over']}, {each['concurrency']} at a time; {may_fail}"
+
+
 def retry_words(step: Json) -> str:
     """Say how often it is tried."""
     if pause_words.kind_of(step):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from workflows.views import catalogue, holding, runs, start
+from workflows.views import catalogue, holding, items, runs, start
 from workflows.views.actions import COMMANDS, command_view
 
 urlpatterns = [
@@ -19,5 +19,6 @@ urlpatterns = [
     path("runs/", runs.run_list_page, name="run-list"),
     path("runs/export/", runs.run_export, name="run-export"),
     path("runs/<uuid:run_id>/", runs.run_detail, name="run-detail"),
+    path("runs/<uuid:run_id>/steps/<str:step>/items/", items.run_items, name="run-items"),
     *(path(f"runs/<uuid:run_id>/{c.name}/", command_view(c), name=f"run-{c.name}") for c in COMMANDS),
 ]

@@ -65,6 +65,7 @@ def real(personas: Personas) -> dict[str, list[str]]:
     runs = [make_run(workflow, status=status) for status in STATUSES]
     return {
         "run_id": [str(run.pk) for run in runs],
+        "step": ["charge", "send_receipt"],
         "slug": ["settle-invoice", "partner-payout"],
         "key": [make_lock("ledger:client-17", runs[2]).key],
         "letter_id": [str(make_letter(workflow=workflow).pk) for _ in range(3)],

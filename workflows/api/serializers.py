@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_serializer
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from portal.core.api_views import StrictSerializer
 from workflows.api import examples
-from workflows.engine.state import RunStatus, StepStatus, WaitingReason
-from workflows.models import ApprovalRequest, Attempt, Dependency, Run, RunEvent, Workflow
+from workflows.engine.state import ItemStatus, RunStatus, StepStatus, WaitingReason
+from workflows.gaps import Gap
+from workflows.models import ApprovalRequest, Attempt, Dependency, Run, RunEvent, StepItem, Workflow
+from workflows.queries.items import ItemsShown
 from workflows.queries.records import RunRecord, StepRecord, WorkflowRecord
 
 MAX_REVISION = 2**31 - 1
@@ -154,6 +156,21 @@ class CommandSerializer(serializers.Serializer[Any]):
     unmet = serializers.ListField(child=serializers.CharField())
 
 
+class GapSerializer(serializers.Serializer[Gap]):
+    """Something that a degraded run lacks."""
+
+    step = serializers.CharField()
+    what = serializers.ChoiceField(
+        choices=["failed", "fell_back", "items"],
+        help_text="An optional step failed, a step used its fallback, or items of a list failed.",
+    )
+    message = serializers.CharField()
+    failed = serializers.IntegerField(help_text="How many items, of a step with items.")
+    total = serializers.IntegerField()
+    names = serializers.ListField(child=serializers.CharField(), help_text="The first of them.")
+    worth = serializers.DictField(child=serializers.CharField(), help_text="Their amounts by currency.")
+
+
 class RunInsideSerializer(serializers.Serializer[RunRecord]):
     """What only the page of one run shows."""
 
@@ -164,6 +181,7 @@ class RunInsideSerializer(serializers.Serializer[RunRecord]):
     parent = RelativeSerializer(source="family.parent", allow_null=True, help_text="The run whose step started it.")
     children = RelativeSerializer(source="family.children", many=True, help_text="The runs that its steps started.")
     steps = StepSerializer(many=True)
+    gaps = GapSerializer(many=True, help_text="What a degraded run lacks.")
 
 
 class RunDetailSerializer(RunInsideSerializer, RunSerializer):
@@ -193,6 +211,43 @@ class EventSerializer(serializers.Serializer[RunEvent]):
         error = event.data.get("error")
         brief = {"error": {name: error.get(name) for name in ("type", "code", "message")}} if error else {}
         return {**event.data, **brief}
+
+
+class ItemSerializer(serializers.Serializer[StepItem]):
+    """An item of a step that is done once for each item of a list."""
+
+    index = serializers.IntegerField(help_text="Its place in the list, from 0.")
+    name = serializers.CharField()
+    status = serializers.ChoiceField(choices=[(s.value, s.name) for s in ItemStatus])
+    attempts = serializers.IntegerField(help_text="Tries that count against the limit.")
+    operation_key = serializers.CharField()
+    amount = serializers.DecimalField(max_digits=18, decimal_places=2, allow_null=True)
+    currency = serializers.CharField()
+    input = serializers.SerializerMethodField(help_text="Sensitive values show as ••• without the right to see them.")
+    output = serializers.SerializerMethodField()
+    error = serializers.SerializerMethodField(help_text="The latest error, null without one.")
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    next_attempt_at = serializers.DateTimeField(allow_null=True)
+    undone_at = serializers.DateTimeField(allow_null=True)
+
+    @extend_schema_field(serializers.JSONField(allow_null=True))
+    def get_input(self, item: StepItem) -> Any:
+        """Return the item as the caller may see it."""
+        shown: ItemsShown = self.context["shown"]
+        return shown.redaction.hide_from(item.input, shown.sensitive)
+
+    @extend_schema_field(serializers.JSONField(allow_null=True))
+    def get_output(self, item: StepItem) -> Any:
+        """Return what it gave as the caller may see it."""
+        shown: ItemsShown = self.context["shown"]
+        return shown.redaction.step_output(item.step, item.output)
+
+    @extend_schema_field(ErrorField(allow_null=True))
+    def get_error(self, item: StepItem) -> dict[str, Any] | None:
+        """Return the latest error as the caller may see it."""
+        shown: ItemsShown = self.context["shown"]
+        return shown.redaction.error(item.error)
 
 
 class DependencySerializer(serializers.Serializer[Dependency]):

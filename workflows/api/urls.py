@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from workflows.api import commands, events, holding, locks, views
+from workflows.api import commands, events, holding, items, locks, views
 from workflows.locks.keys import LOCK_KEY
 from workflows.schedules import api as schedules
 
@@ -16,6 +16,7 @@ urlpatterns = [
     path("workflows/<slug:slug>/resume/", holding.WorkflowResume.as_view(), name="api-workflow-resume"),
     path("runs/", views.RunList.as_view(), name="api-run-list"),
     path("runs/<uuid:run_id>/", views.RunDetail.as_view(), name="api-run-detail"),
+    path("runs/<uuid:run_id>/steps/<str:step>/items/", items.ItemList.as_view(), name="api-run-items"),
     path("runs/<uuid:run_id>/events/", views.RunEventList.as_view(), name="api-run-events"),
     path("runs/<uuid:run_id>/rollback-preview/", views.RollbackPreview.as_view(), name="api-run-rollback-preview"),
     path("runs/<uuid:run_id>/resume/", commands.Resume.as_view(), name="api-run-resume"),

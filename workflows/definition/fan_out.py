@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar, Union, get
 
 from pydantic import BaseModel, TypeAdapter
 
+from workflows.definition.sensitive import sensitive_fields
 from workflows.definition.signatures import accepts_none, did_you_mean, fits, name_of
 from workflows.definition.step import Step
 from workflows.definition.values import Each, StepKind
@@ -164,6 +165,8 @@ def _check_fields(step: FanOutStep[..., Any]) -> None:
     for name in named:
         if name not in fields:
             raise _error(step, f"item= names {name!r}, which is no field of {name_of(step.item_type)}")
+        if name in sensitive_fields(step.item_type):
+            raise _error(step, f"item= shows {name!r} to everybody who may see the run, but it is Sensitive")
 
 
 def _error(step: FanOutStep[..., Any], problem: str) -> DefinitionError:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workflows import pause_words
+from workflows.step_words import each_words
 
 Step = Mapping[str, Any]
 
@@ -25,7 +26,8 @@ def effect_line(step: Step) -> str:
     """Return a step's effect and time limit, short enough for its box."""
     if pause_words.kind_of(step):
         return shortened(pause_words.short_words(step), _LINE_SIZE, _LINE_WIDTH)
-    return f"{EFFECTS[step['effect']][0]} · {seconds(step['timeout_seconds'])} limit"
+    each = "for each · " if "each" in step else ""
+    return f"{EFFECTS[step['effect']][0]} · {each}{seconds(step['timeout_seconds'])} limit"
 
 
 def effect_word(step: Step) -> str:
@@ -58,7 +60,9 @@ def other_facts(step: Step) -> list[str]:
     """Return what else there is to know of a step, a sentence each."""
     fallback = f"If it fails, {step['fallback']} is used instead." if step["fallback"] else ""
     hidden = f"Hidden from most people: {', '.join(step['sensitive'])}." if step["sensitive"] else ""
+    each = f"{each_words(step)}." if "each" in step else ""
     facts = [
+        (each, each),
         ("A rollback can undo it.", step["compensates"]),
         ("A rollback cannot undo it.", step["effect"] != "pure" and not step["compensates"]),
         ("After a crash, a check finds out whether it happened.", step["verifies"]),

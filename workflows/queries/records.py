@@ -14,8 +14,9 @@ from portal.core.access import authorise, may, within_reach
 from portal.core.actor import Actor
 from portal.core.errors import NotFound
 from portal.core.permissions import Permission
-from workflows.engine.state import StepStatus
+from workflows.engine.state import RunStatus, StepStatus
 from workflows.filters import waiting_for_dependency
+from workflows.gaps import Gap, gaps_in
 from workflows.models import ApprovalRequest, Attempt, Dependency, Run, RunEvent, StepRun, Workflow, WorkflowVersion
 from workflows.queries.access import access_run
 from workflows.queries.approvals import open_request
@@ -59,6 +60,11 @@ class RunRecord:
     steps: list[StepRecord]
     question: ApprovalRequest | None
     family: Family
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """What it lacks, if it is degraded."""
+        return gaps_in(record.step for record in self.steps) if self.run.status == RunStatus.DEGRADED else []
 
     @property
     def checkpoints(self) -> list[StepRun]:

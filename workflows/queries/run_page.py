@@ -26,7 +26,7 @@ from workflows.presentation import State, StateName, run_state, short_id, step_s
 from workflows.queries.approvals import open_request
 from workflows.queries.family import Family, family_of
 from workflows.queries.fleet import fleet
-from workflows.queries.run_parts import Drawer, InputPart, StepView, error_view
+from workflows.queries.run_parts import Drawer, InputPart, StepView, error_view, shortened
 from workflows.queries.runs import Usual, duration_of, is_under_way, usual_durations
 from workflows.redaction import Redaction, redaction_of
 from workflows.under_way import steps_under_way
@@ -77,12 +77,12 @@ class RunPage:
     @property
     def input(self) -> Any:
         """The run's input, as this viewer may see it."""
-        return self.redaction.input(self.run.input)
+        return shortened(self.redaction.input(self.run.input))
 
     @property
     def output(self) -> Any:
         """The run's output, as this viewer may see it."""
-        return self.redaction.run_output(self.run.output)
+        return shortened(self.redaction.run_output(self.run.output))
 
     @property
     def state(self) -> State:
@@ -144,8 +144,13 @@ class RunPage:
 
     @property
     def step_in_trouble(self) -> str:
-        """The step that a reader asks about first: one that failed or is uncertain; "" without one."""
-        return next((step.name for step in self.steps if step.status in _TROUBLE), "")
+        """The step that a reader asks about first: one in trouble, or at whose items workers are; "" without one."""
+        at_items = self.run.current_step if self._is_at_items else ""
+        return next((step.name for step in self.steps if step.status in _TROUBLE or step.lacks_items), at_items)
+
+    @property
+    def _is_at_items(self) -> bool:
+        return self.run.waiting_reason == WaitingReason.ITEMS
 
     @cached_property
     def lanes(self) -> list[tuple[StepView, tuple[Bar, ...]]]:
@@ -181,7 +186,7 @@ class RunPage:
         return Drawer(
             step=step,
             inputs=[self._brought_by(source) for source in step.declared["needs"]],
-            output=self.redaction.step_output(name, row.output) if row else None,
+            output=shortened(self.redaction.step_output(name, row.output)) if row else None,
             error=error_view(error, sees_payload=self.redaction.sees_payload) if error else None,
             hides_values=self._hides_values_of(step),
             previous=self.steps[place - 1] if place else None,
@@ -196,10 +201,10 @@ class RunPage:
 
     def _brought_by(self, source: str) -> InputPart:
         if source == "input":
-            return InputPart("Input of the run", self.redaction.input(self.run.input))
+            return InputPart("Input of the run", shortened(self.redaction.input(self.run.input)))
         row = self.rows.get(source)
         value = self.redaction.step_output(source, row.output) if row else None
-        return InputPart(f"From {self.titles[source]}", value)
+        return InputPart(f"From {self.titles[source]}", shortened(value))
 
     @cached_property
     def under_way(self) -> list[str]:
@@ -218,6 +223,8 @@ class RunPage:
         # A worker writes a step down when it is done; until then the run alone knows that it is under way.
         if name in self.under_way and status in _NOT_DONE:
             status, since = StepStatus.RUNNING, self.run.current_step_at
+        elif self._is_at_items and name == self.run.current_step:
+            status = StepStatus.RUNNING
         elif self._is_being_undone(name, status):
             status, since = StepStatus.COMPENSATING, self.run.current_step_at
         return StepView(
@@ -236,7 +243,8 @@ def version_token(run: Run) -> str:
 
     What goes on also looks different as time goes by: bars grow every two seconds, waits every ten.
     """
-    seconds = 0 if run.is_final else 2 if is_under_way(run) else 10
+    is_busy = is_under_way(run) or run.waiting_reason == WaitingReason.ITEMS
+    seconds = 0 if run.is_final else 2 if is_busy else 10
     tick = int(clock.now().timestamp()) // seconds if seconds else 0
     return f"{run.event_count}.{run.status}.{run.current_step}.{run.request}.{tick}"
 

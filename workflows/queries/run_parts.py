@@ -9,6 +9,7 @@ from typing import Any
 
 from portal.core.durations import duration_words
 from workflows import step_words
+from workflows.engine.plan import lacks_items
 from workflows.engine.state import StepStatus
 from workflows.lanes import ATTEMPT_WORDS
 from workflows.models import Attempt, StepRun
@@ -16,6 +17,18 @@ from workflows.presentation import State
 
 Json = Mapping[str, Any]
 ATTEMPTS_SHOWN = 50
+ELEMENTS_SHOWN = 20
+
+
+def shortened(value: Any) -> Any:
+    """Return a JSON value with only the beginning of each long list: a page is no place for thousands of items."""
+    if isinstance(value, dict):
+        return {name: shortened(part) for name, part in value.items()}
+    if not isinstance(value, list):
+        return value
+    shown = [shortened(part) for part in value[:ELEMENTS_SHOWN]]
+    more = len(value) - len(shown)
+    return [*shown, f"… and {more} more"] if more > 0 else shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,22 @@ class StepView:
     @property
     def is_waiting(self) -> bool:
         """Whether it waits for its next try."""
-        return self.status == StepStatus.WAITING
+        return self.status == StepStatus.WAITING and not self.has_items
+
+    @property
+    def has_items(self) -> bool:
+        """Whether it is done once for each item of a list."""
+        return "each" in self.declared
+
+    @property
+    def lacks_items(self) -> bool:
+        """Whether items of it failed and were tolerated."""
+        return self.has_items and self.row is not None and lacks_items(self.row.output)
+
+    @property
+    def each_words(self) -> str:
+        """Over what it goes, how many at a time, and how many may fail."""
+        return step_words.each_words(self.declared) if self.has_items else ""
 
     @property
     def latest_attempts(self) -> list[tuple[str, Attempt]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from portal.core import clock
 from portal.core.access import within_reach
@@ -15,8 +16,9 @@ from portal.core.actor import Actor
 from portal.core.durations import duration_words
 from portal.core.paging import CappedCount, capped_count, keyset_page
 from portal.core.permissions import Permission
-from workflows.engine.state import RunStatus
-from workflows.models import Run
+from workflows.engine.state import RunStatus, StepStatus
+from workflows.gaps import Gap, gap_of
+from workflows.models import Run, StepRun
 from workflows.presentation import State, StateName, run_state, short_id, waiting_words
 
 PAGE_SIZE = 50
@@ -57,6 +59,7 @@ class RunRow:
     duration: timedelta | None
     usual: Usual | None
     now: datetime
+    gaps: Sequence[Gap] = ()
 
     @property
     def short_id(self) -> str:
@@ -73,6 +76,8 @@ class RunRow:
         """Where it stands, and what it waits for or its latest error, in a few words; "" for one that is done."""
         if self.state.name == StateName.OK or self.run.status == RunStatus.QUEUED:
             return ""
+        if self.gaps:
+            return "; ".join(gap.words(gap.step.replace("_", " ").capitalize()) for gap in self.gaps)
         words = waiting_words(self.run)
         if self.state.name == StateName.FAILED and self.run.error:
             words = str(self.run.error.get("message", ""))
@@ -147,11 +152,28 @@ def run_list(runs: QuerySet[Run], *, before: str = "", after: str = "", pinned: 
 
 
 def run_rows(runs: Iterable[Run]) -> list[RunRow]:
-    """Return runs as rows of a list, in their order. One query for all of them together."""
+    """Return runs as rows of a list, in their order. One query for all of them together, two if some are degraded."""
     runs = list(runs)
     now = clock.now()
     usual = usual_durations({run.workflow_id for run in runs})
-    return [RunRow(run, run_state(run), duration_of(run, now), usual.get(run.workflow_id), now) for run in runs]
+    gaps = gaps_of(run for run in runs if run.status == RunStatus.DEGRADED)
+    return [
+        RunRow(run, run_state(run), duration_of(run, now), usual.get(run.workflow_id), now, gaps.get(run.pk, ()))
+        for run in runs
+    ]
+
+
+def gaps_of(runs: Iterable[Run]) -> dict[UUID, list[Gap]]:
+    """Return what each of these runs lacks. One query, none for no runs."""
+    ids = [run.pk for run in runs]
+    gaps: dict[UUID, list[Gap]] = {}
+    if not ids:
+        return gaps
+    with_gap = Q(status__in=[StepStatus.FAILED, StepStatus.FELL_BACK]) | Q(output__has_keys=["failed", "missing"])
+    for row in StepRun.objects.filter(with_gap, run__in=ids).order_by("position"):
+        if gap := gap_of(row):
+            gaps.setdefault(row.run_id, []).append(gap)
+    return gaps
 
 
 def duration_of(run: Run, now: datetime) -> timedelta | None:

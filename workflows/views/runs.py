@@ -20,6 +20,7 @@ from workflows.export import EXPORT_LIMIT, runs_as_csv
 from workflows.filters import RunFilter
 from workflows.forms import OWN_KEY
 from workflows.queries import access_run
+from workflows.queries.items import progress_of
 from workflows.queries.run_page import run_page, version_token
 from workflows.queries.runs import RunList, run_list, visible_runs
 from workflows.services import available_commands
@@ -73,6 +74,7 @@ def run_detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "page": page,
         "run": run,
         "drawer": drawer,
+        "progress": progress_of(run, drawer.step.declared) if drawer and drawer.step.has_items else None,
         "offers": offers(available_commands(actor, run, page.rows.values()), page, drawer),
         "shows_key": bool(run.idempotency_key) and not str(run.idempotency_key).startswith(OWN_KEY),
         "may_view_audit": may(actor, Permission.VIEW_AUDIT),
