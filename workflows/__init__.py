@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workflows.authoring import (
         Approval,
+        AskOperator,
         Breaker,
         BusinessRuleViolation,
+        Cached,
         ConfigurationError,
         DefinitionError,
         Dependency,
@@ -40,8 +42,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Approval",
+    "AskOperator",
     "Breaker",
     "BusinessRuleViolation",
+    "Cached",
     "ConfigurationError",
     "DefinitionError",
     "Dependency",

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from portal.core.actor import SYSTEM, Actor
 from workflows.definition.context import StepContext
 from workflows.definition.event import Event, On
+from workflows.definition.fallbacks import AskOperator, Cached
 from workflows.definition.schedule import Schedule
 from workflows.definition.terms import Approval, Question
 from workflows.definition.values import (
@@ -44,8 +45,10 @@ I = TypeVar("I", bound=BaseModel)  # noqa: E741 - the input
 
 __all__ = [
     "Approval",
+    "AskOperator",
     "Breaker",
     "BusinessRuleViolation",
+    "Cached",
     "ConfigurationError",
     "DefinitionError",
     "Dependency",

@@ -49,6 +49,7 @@ _WORDS: dict[str, tuple[StateName, str]] = {
     "step.reminded": (_AMBER, "has not been answered in time"),
     "step.skipped": (_STOP, "skipped"),
     "step.fell_back": (_AMBER, "used its fallback"),
+    "step.asked": (_WAIT, "asks a person"),
     "step.uncertain": (_AMBER, "left it uncertain whether it happened"),
     "step.verified": (_OK, "verified"),
     "step.decided": (_OK, "decided by a person"),
@@ -118,7 +119,7 @@ def _of_wait(event: RunEvent) -> str:
 
 def _message(event: RunEvent, error: Json) -> str:
     data: Json = event.data
-    if event.kind in {"step.waiting", "step.reminded"}:
+    if event.kind in {"step.waiting", "step.reminded", "step.asked"}:
         return str(data.get("question") or "")
     return str(data.get("reason") or error.get("message") or "")
 
@@ -135,6 +136,10 @@ def _details(data: Json, error: Json) -> list[str]:
         details.append(str(error["type"]))
     if data.get("dependency"):
         details.append(str(data["dependency"]))
+    if data.get("fallback"):
+        details.append(str(data["fallback"]))
+    if data.get("age_seconds") is not None:
+        details.append(f"{duration_words(timedelta(seconds=data['age_seconds']))} old")
     if data.get("lock"):
         details.append(str(data["lock"]))
     if data.get("event_id"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from portal.core.durations import duration_words
 from workflows.engine.state import DONE_STEP_STATUSES, Request, RunStatus, StepStatus, WaitingReason
 from workflows.errors import (
     BusinessRuleViolation,
@@ -53,7 +54,8 @@ class Facts:
     """What the sentence is made from.
 
     ``last`` holds the latest event of each kind, ``steps`` the steps with a row, ``silent`` the kinds of process
-    (worker, dispatcher) that the run needs now and that are not heard from, ``queue`` its place before a lock.
+    (worker, dispatcher) that the run needs now and that are not heard from, ``queue`` its place before a lock,
+    ``fallbacks`` what was said of those that were used, by step.
     """
 
     run: Run
@@ -64,6 +66,7 @@ class Facts:
     silent: Sequence[str]
     now: datetime
     queue: Place | None = None
+    fallbacks: Mapping[str, Json] = field(default_factory=dict)
 
     def declared(self, name: str) -> Json:
         """Return the declaration of a step."""
@@ -206,6 +209,8 @@ def _waiting_for(facts: Facts) -> Outcome:
 
 def _waiting_for_approval(facts: Facts, since: datetime) -> Outcome:
     run = facts.run
+    if "step.asked" in facts.last and facts.declared(run.current_step).get("kind") != "approval":
+        return _asked(facts, since)
     headline: Sentence = (f"Waits for approval by {run.waiting_on} since ", since)
     if run.wake_at:
         headline = (*headline, ", until ", run.wake_at)
@@ -233,6 +238,16 @@ def _sleeping(facts: Facts, since: datetime) -> Outcome:
     until: Sentence = (" until ", run.wake_at) if run.wake_at else ()
     note = "It goes on by itself then. A resume does not wake it; to go on at once, skip the step."
     return Outcome((f"Sleeps at {place} since ", since, *until, "."), ((note,),))
+
+
+def _asked(facts: Facts, since: datetime) -> Outcome:
+    """A step failed, and a person is asked in its place."""
+    name = facts.run.current_step
+    step = facts.steps.get(name)
+    message = _message((step.error if step else None) or facts.run.error)
+    how = "Skip the step with what it should have given, or resume to try it again."
+    why: tuple[Sentence, ...] = ((f"{facts.title(name)} failed: {message}",),) if message else ()
+    return Outcome(("Asks a person since ", since, f": {_stopped(facts.run.waiting_on)}"), (*why, (how,)))
 
 
 def _waiting_for_lock(facts: Facts, since: datetime) -> Outcome:
@@ -298,10 +313,15 @@ def _gap(facts: Facts, name: str) -> str:
     why = f": {message}" if message else "."
     words = {
         StepStatus.SKIPPED: "was skipped",
-        StepStatus.FELL_BACK: "used its fallback",
+        StepStatus.FELL_BACK: _fallback_words(facts.fallbacks.get(name, {})),
         StepStatus.FAILED: "failed, and is optional",
     }
     return f"{facts.title(name)} {words[StepStatus(step.status)]}{why}"
+
+
+def _fallback_words(told: Json) -> str:
+    age = told.get("age_seconds")
+    return "used its fallback" if age is None else f"used the value of {duration_words(timedelta(seconds=age))} ago"
 
 
 def _failed(facts: Facts) -> Outcome:

@@ -18,6 +18,7 @@ _STEP_FIELDS = {
     "conditional": "condition",
     "optional": "optional",
     "fallback": "fallback",
+    "lock": "lock",
     "compensates": "can be undone",
     "verifies": "verified after a crash",
     "sensitive": "hidden fields",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pytest
+from pydantic import BaseModel
 
 from tests.engine.test_definitions import Label, Parcel, make
-from workflows import DefinitionError, Effect
+from workflows import DefinitionError, Effect, Sensitive
 
 MISTAKES = [
     ("parcels:{parcl.weight}", 'names "parcl", which is neither the input nor a step that it takes. Did you mean'),
@@ -13,7 +16,7 @@ MISTAKES = [
     ("labels:{stick.code}", 'names "stick", which is neither the input nor a step that it takes.'),
     ("parcels:{}", 'names "", which is neither'),
     ("parcels:{parcel", "cannot be read: expected '}' before end of string."),
-    (" ", "is empty; name what is locked."),
+    (" ", "is empty."),
 ]
 
 
@@ -45,6 +48,24 @@ def test_a_lock_may_name_the_input_though_the_step_does_not_take_it() -> None:
         return Label(code="x")
 
     assert [step.name for step in workflow.plan.order] == ["print_label", "send"]
+
+
+class Card(BaseModel):
+    """An input with something hidden."""
+
+    number: Annotated[str, Sensitive()]
+    country: str
+
+
+@pytest.mark.parametrize("lock", ["cards:{card.number}", "cards:{card}"])
+def test_a_lock_that_would_show_a_hidden_value_is_told(lock: str) -> None:
+    workflow = make(input=Card)
+
+    @workflow.step(effect=Effect.DATABASE, lock=lock)
+    def charge(card: Card) -> None: ...
+
+    with pytest.raises(DefinitionError, match="which is marked as sensitive"):
+        _ = workflow.plan
 
 
 def test_a_step_that_changes_nothing_needs_no_lock() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
 
+from workflows.definition.fallbacks import check_fallback
 from workflows.definition.fan_out import FanOutStep
 from workflows.definition.locking import check_lock
 from workflows.definition.sensitive import sensitive_fields
@@ -106,6 +107,7 @@ def check_step(workflow: WorkflowDefinition[Any], step: Step[..., Any]) -> tuple
         _check_parameters(workflow, step, step.compensation, own_output=True, own=step.own_parameters)
     _check_helper_outputs(step)
     check_lock(workflow, step)
+    check_fallback(workflow, step)
     return _needs_of_fan_out(step, needs) if isinstance(step, FanOutStep) else needs
 
 

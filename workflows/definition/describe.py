@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from workflows.definition.event import contract_of
+from workflows.definition.fallbacks import describe_fallback
 from workflows.definition.fan_out import FanOutStep
 from workflows.definition.sensitive import sensitive_fields
 from workflows.definition.step import PausingStep, Step
@@ -70,7 +71,7 @@ def _describe_step(workflow: WorkflowDefinition[Any], step: Step[..., Any], posi
         "after": list(workflow.plan.after[step.name]),
         "conditional": step.condition is not None,
         "optional": options.optional,
-        "fallback": options.fallback.__name__ if options.fallback else None,
+        **describe_fallback(options.fallback),
         "compensates": step.compensation is not None,
         "verifies": step.verification is not None,
         "repeatable": options.effect is not Effect.EXTERNAL or options.idempotent,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from workflows.definition.sensitive import sensitive_fields
 from workflows.definition.signatures import did_you_mean
 from workflows.definition.values import Effect
 from workflows.errors import DefinitionError, InvalidData
@@ -37,12 +38,17 @@ def check_lock(workflow: WorkflowDefinition[Any], step: Step[..., Any]) -> None:
         )
 
 
+def fill(template: str, values: Mapping[str, Any]) -> str:
+    """Return the template with these values in it."""
+    return template.format_map(values)
+
+
 def lock_key(template: str, values: Mapping[str, Any]) -> str:
     """Return the key for these values.
 
     :raises InvalidData: if it is longer than a key may be.
     """
-    key = template.format_map(values)
+    key = fill(template, values)
     if len(key) > MAX_KEY:
         raise InvalidData(f"The lock's key is {len(key)} characters long; {MAX_KEY} are possible: {key[:60]}…")
     return key
@@ -51,14 +57,29 @@ def lock_key(template: str, values: Mapping[str, Any]) -> str:
 def _problem(workflow: WorkflowDefinition[Any], step: Step[..., Any], template: str) -> str:
     if step.options.effect is Effect.PURE:
         return "means nothing for a step that changes nothing (Effect.PURE)"
+    return problem_of_template(workflow, step, template) or _reveals(workflow, step, template)
+
+
+def problem_of_template(workflow: WorkflowDefinition[Any], step: Step[..., Any], template: str) -> str:
+    """Return what is wrong with a format string over a step's values, "" if nothing."""
     if not template.strip():
-        return "is empty; name what is locked"
+        return "is empty"
     try:
         fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
     except ValueError as exc:
         return f"cannot be read: {exc}"
     known = {workflow.input_name: workflow.input_type, **step.body.signature.parameters}
     return next((problem for field in fields if (problem := _problem_of(field, known))), "")
+
+
+def _reveals(workflow: WorkflowDefinition[Any], step: Step[..., Any], template: str) -> str:
+    """Return which hidden value the key would show: everybody who may see a run sees the keys of its locks."""
+    known = {workflow.input_name: workflow.input_type, **step.body.signature.parameters}
+    for _, field, _, _ in string.Formatter().parse(template):
+        name, _, attribute = (field or "").partition(".")
+        if field and any(hidden.startswith(attribute) for hidden in sensitive_fields(known[name])):
+            return f'would show "{field}", which is marked as sensitive'
+    return ""
 
 
 def _problem_of(field: str, known: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from pydantic import TypeAdapter
 
 from workflows.definition.event import Event
+from workflows.definition.fallbacks import AskOperator, Cached
 from workflows.definition.signatures import CONTEXT, Signature, read_signature, where
 from workflows.definition.terms import ChildTerms, Terms
 from workflows.definition.values import Dependency, Each, Effect, Retry, StepKind
@@ -32,7 +33,7 @@ class StepOptions:
     after: tuple[Step[..., Any], ...]
     when: Callable[..., bool] | None
     optional: bool
-    fallback: Callable[..., Any] | None
+    fallback: Callable[..., Any] | Cached | AskOperator | None
     title: str
     lock: str | None = None
     each: Each | None = None
@@ -80,7 +81,7 @@ class Step(Generic[P, R]):
         self.verification: Function | None = None
         label = f"{workflow}.{self.name}"
         self.condition = Function(options.when, f"{label} (when)", annotated=False) if options.when else None
-        self.replacement = Function(options.fallback, f"{label} (fallback)") if options.fallback else None
+        self.replacement = Function(options.fallback, f"{label} (fallback)") if callable(options.fallback) else None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from portal.core.permissions import Permission, Role
 from workflows.definition import checks, fan_out, registry
 from workflows.definition.event import Event, On, WaitTerms, check_subscriptions, check_wait
+from workflows.definition.fallbacks import AskOperator, Cached
 from workflows.definition.fan_out import FanOutStep
 from workflows.definition.schedule import Schedule, problem_of, schedules_of
 from workflows.definition.signatures import snake_case
@@ -95,7 +96,7 @@ class WorkflowDefinition(Generic[I]):
         after: Iterable[Step[..., Any]] = (),
         when: Callable[..., bool] | None = None,
         optional: bool = False,
-        fallback: Callable[..., Any] | None = None,
+        fallback: Callable[..., Any] | Cached | AskOperator | None = None,
         lock: str | None = None,
         emits: Iterable[type[Event]] = (),
         title: str = "",
@@ -114,7 +115,8 @@ class WorkflowDefinition(Generic[I]):
         :param after: steps that must be done first though no data comes from them.
         :param when: a condition on the same values; if false the step is skipped.
         :param optional: its failure leaves the run degraded instead of failed.
-        :param fallback: called with the same values when the step has failed; its output takes the step's place.
+        :param fallback: what takes its place when it has failed: a function, called with the same values; the last
+            good output (``Cached``); or a person (``AskOperator``).
         :param lock: what it must have to itself, such as ``"ledger:{invoice.client_id}"``: one run at a time is in a
             step with the same key, in the order in which they came.
         :param each: do it for each item of the list that this step (or ``input.field``) gives. The parameter that

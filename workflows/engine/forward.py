@@ -19,11 +19,12 @@ import time
 from typing import Any
 
 from portal.core.errors import LeaseLost, LockLost
+from workflows.definition.fallbacks import AskOperator, Cached
 from workflows.definition.fan_out import FanOutStep
 from workflows.definition.locking import lock_key
 from workflows.definition.step import PausingStep
 from workflows.definition.values import Effect
-from workflows.engine import crash_points, failure, locks, pauses, plan, retry
+from workflows.engine import crash_points, failure, fallbacks, locks, pauses, plan, retry
 from workflows.engine.interrupt import FAILURES, LeaseTaken
 from workflows.engine.plan import AnyStep
 from workflows.engine.session import Session
@@ -200,6 +201,7 @@ class Forward:
             "step.succeeded", step.name, attempt=checkpoint.attempts, duration_ms=round(seconds * 1000, 1)
         )
         note_pace(step, seconds)
+        fallbacks.remember(self.session, step, output)
         self._note_settled(step, StepStatus.SUCCEEDED, output, seconds)
 
     def _note_settled(self, step: AnyStep, status: StepStatus, output: Any, seconds: float | None) -> None:
@@ -308,8 +310,14 @@ class Forward:
         session.note_event(
             "step.failed", step.name, attempt=checkpoint.attempts, error=failure.brief(checkpoint.error)
         )
-        if step.replacement and self._fall_back(step):
-            return
+        match step.options.fallback:
+            case AskOperator(question=question):
+                self._ask_operator(step, question)
+                return
+            case Cached() as cached if self._use_last_good(step, cached, seconds):
+                return
+            case _ if step.replacement and self._fall_back(step):
+                return
         if step.options.optional:
             self._settle(step, StepStatus.FAILED, None, seconds)
             return
@@ -331,9 +339,26 @@ class Forward:
                 step, checkpoint.attempts, error, seconds=time.perf_counter() - started
             )
             return False
-        session.note_event("step.fell_back", step.name, fallback=step.options.fallback.__name__)  # type: ignore[union-attr]
+        session.note_event("step.fell_back", step.name, fallback=step.replacement.call.__name__)
         self._settle(step, StepStatus.FELL_BACK, output, time.perf_counter() - started)
         return True
+
+    def _use_last_good(self, step: AnyStep, cached: Cached, seconds: float) -> bool:
+        kept = fallbacks.last_good(self.session, step, cached)
+        if kept is None:
+            return False
+        self.session.note_event(
+            "step.fell_back", step.name, fallback="last good value", age_seconds=round(kept.age_seconds)
+        )
+        self._settle(step, StepStatus.FELL_BACK, kept.output, seconds)
+        return True
+
+    def _ask_operator(self, step: AnyStep, question: str) -> None:
+        """Wait for a person, who skips the step with an output of theirs, or resumes to try it again."""
+        session, checkpoint = self.session, self.session.checkpoint_of(step)
+        session.note_step(step, StepStatus.WAITING)
+        session.note_event("step.asked", step.name, question=question)
+        session.wait(WaitingReason.APPROVAL, question, step=step.name, wake_in=None, error=checkpoint.error)
 
     # When it is not known whether it happened ---------------------------------------------------------
 

@@ -30,6 +30,9 @@ def effect_line(step: Step) -> str:
     return f"{EFFECTS[step['effect']][0]} · {each}{seconds(step['timeout_seconds'])} limit"
 
 
+_FALLBACK_MARKS = {"cached": "falls back on its last value", "ask": "asks a person if it fails"}
+
+
 def effect_word(step: Step) -> str:
     """Return in a few words where a step has its effect, or what it waits for."""
     return pause_words.short_words(step) if pause_words.kind_of(step) else EFFECTS[step["effect"]][0]
@@ -58,7 +61,7 @@ def retry_sentence(step: Step) -> str:
 
 def other_facts(step: Step) -> list[str]:
     """Return what else there is to know of a step, a sentence each."""
-    fallback = f"If it fails, {step['fallback']} is used instead." if step["fallback"] else ""
+    fallback = _fallback_sentence(step)
     hidden = f"Hidden from most people: {', '.join(step['sensitive'])}." if step["sensitive"] else ""
     each = f"{each_words(step)}." if "each" in step else ""
     facts = [
@@ -70,9 +73,18 @@ def other_facts(step: Step) -> list[str]:
         ("Skipped where its condition does not hold.", step["conditional"]),
         ("If it fails, the run goes on without it.", step["optional"]),
         (fallback, fallback),
+        (f"It has {step.get('lock')} to itself, one run at a time.", step.get("lock")),
         (hidden, hidden),
     ]
     return [words for words, applies in facts if applies]
+
+
+def _fallback_sentence(step: Step) -> str:
+    if not step["fallback"]:
+        return ""
+    if step.get("fallback_kind") == "ask":
+        return f"If it fails, a person is asked: “{step['fallback']}”"
+    return f"If it fails, {step['fallback']} is used instead."
 
 
 def seconds(value: float) -> str:
@@ -91,7 +103,8 @@ def markers(step: Step) -> list[tuple[str, bool]]:
         ("verified after a crash", False, step["verifies"]),
         ("conditional", False, step["conditional"]),
         ("optional", False, step["optional"]),
-        ("has a fallback", False, bool(step["fallback"])),
+        (_FALLBACK_MARKS.get(str(step.get("fallback_kind")), "has a fallback"), False, bool(step["fallback"])),
+        ("locked", False, bool(step.get("lock"))),
     ]
     return [(word, is_hazard) for word, is_hazard, applies in facts if applies]
 

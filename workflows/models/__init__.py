@@ -10,7 +10,7 @@ from workflows.models.events import DeadLetter, EventWait, InboxMessage, OutboxM
 from workflows.models.fleet import Heartbeat
 from workflows.models.items import ItemSlot, StepItem
 from workflows.models.locks import LockTicket, ResourceLock
-from workflows.models.runs import Attempt, Run, RunEvent, StepRun
+from workflows.models.runs import Attempt, KeptOutput, Run, RunEvent, StepRun
 from workflows.models.schedules import Schedule, ScheduledTime
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Heartbeat",
     "InboxMessage",
     "ItemSlot",
+    "KeptOutput",
     "LockTicket",
     "OutboxMessage",
     "ResourceLock",

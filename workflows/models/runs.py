@@ -223,3 +223,21 @@ class RunEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run_id} {self.number} {self.kind}"
+
+
+class KeptOutput(models.Model):
+    """The last good output of a step that falls back on it, by what it depends on."""
+
+    workflow = models.SlugField(max_length=80, db_index=False)
+    step = models.CharField(max_length=80)
+    key = models.CharField(max_length=64, help_text="SHA-256 of what the output depends on")
+    output = models.JSONField()
+    at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["workflow", "step", "key"], name="kept_output_once")]
+        indexes = [models.Index(fields=["workflow", "step", "at"], name="kept_output_age")]
+
+    def __str__(self) -> str:
+        return f"{self.workflow}.{self.step} {self.at:%Y-%m-%d %H:%M}"

@@ -123,6 +123,7 @@ class RunPage:
             silent=self.silent,
             now=self.now,
             queue=self.queue,
+            fallbacks={event.step: event.data for event in self.events if event.kind == "step.fell_back"},
         )
         return outcome(facts)
 

@@ -32,6 +32,7 @@ from workflows.engine.store.locks import (
     take_lock,
     tidy_locks,
 )
+from workflows.engine.store.outputs import Kept, keep_output, kept_output
 from workflows.engine.store.starting import insert_run, workflow_state
 from workflows.engine.store.writes import AttemptWrite, Claimed, EventWrite, Release, StepWrite, Writes
 
@@ -43,6 +44,7 @@ __all__ = [
     "AttemptWrite",
     "Claimed",
     "EventWrite",
+    "Kept",
     "Queued",
     "Release",
     "StepWrite",
@@ -60,6 +62,8 @@ __all__ = [
     "holds_lock",
     "insert_run",
     "items",
+    "keep_output",
+    "kept_output",
     "lease_owners",
     "orphaned_locks",
     "queue_up",
