@@ -23,6 +23,7 @@ class Subject:
     definition: Json
     rows: Mapping[str, StepRun]
     step: str = ""
+    question: str = ""
 
     @property
     def declared(self) -> Json:
@@ -172,7 +173,7 @@ def _decide(subject: Subject) -> Words:
 
 def _approve(subject: Subject) -> Words:
     effects = ["The run goes on at once; later steps see who approved and why."]
-    return Words(f"Approve {subject.title(subject.run.current_step)} in {subject.name}?", "Approve", effects)
+    return Words(f"Approve: {subject.question or subject.name}", "Approve", effects)
 
 
 def _reject(subject: Subject) -> Words:
@@ -182,7 +183,7 @@ def _reject(subject: Subject) -> Words:
     if terms.get("on_reject") == "cancel":
         effects = ["The run ends here as cancelled. A resume would ask again."]
         kept = [f"{listed(done)}: done, and not undone. To undo it, roll the run back."] if done else []
-    title = f"Reject {subject.title(subject.run.current_step)} in {subject.name}?"
+    title = f"Reject: {subject.question or subject.name}"
     return Words(title, "Reject", effects, kept, is_danger=True)
 
 

@@ -302,7 +302,7 @@ def _awaiting_approval(scene: Scene) -> Iterator[Concern]:
             state=StateName.WAITING,
             urgency=40,
             title=f"{some_runs(runs)} of {workflow.title} {'waits' if runs == 1 else 'wait'} for an approval",
-            cause=groups[0].waits_on,
+            cause=f"Asked of {groups[0].waits_on}. Nothing goes on before somebody has said yes or no.",
             action=_see(runs),
             url=runs_url(waiting="approval", workflow=workflow.slug),
         )

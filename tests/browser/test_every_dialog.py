@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.urls import reverse
 from playwright.sync_api import Locator, Page, Request, expect
 
+from portal.core.clock import now
 from portal.core.models import AuditEntry
 from tests.browser.conftest import SignIn
 from tests.engine import drive, flows
+from tests.engine.asking import plain_flow
 from tests.engine.flows import Note
 from tests.factories import make_lock, make_run, make_workflow, open_breaker
+from tests.schedules.flows import nightly
 from workflows import BusinessRuleViolation, StepContext, TransientError
 from workflows.engine.state import RunStatus
 from workflows.errors import OutcomeUnknown
-from workflows.models import Run
+from workflows.models import Run, Schedule, ScheduledTime
+from workflows.services.registration import ensure_workflow
 
 REASON = "Agreed with finance on the phone."
 
@@ -87,7 +93,32 @@ def of_lock() -> Offer:
     return Offer(reverse("lock-list"), reverse("lock-break", args=["ledger:client-17"]))
 
 
+def asking() -> Run:
+    return drive.advance_once(drive.started(plain_flow))
+
+
+def of_schedule(command: str, **fields: Any) -> Offer:
+    schedule = Schedule.objects.get(workflow=ensure_workflow(nightly))
+    Schedule.objects.filter(pk=schedule.pk).update(**fields)
+    page = reverse("schedule-list")
+    return Offer(page, reverse(f"schedule-{command}", args=[schedule.workflow.slug, schedule.name]))
+
+
+def of_missed(command: str) -> Offer:
+    offer = of_schedule(command)
+    why, due_at = "No dispatcher was there at that time.", now() - timedelta(hours=3)
+    ScheduledTime.objects.create(
+        schedule=Schedule.objects.get(), due_at=due_at, status="missed", why=why, noted_at=now()
+    )
+    return offer
+
+
 OFFERS: dict[str, Callable[[], Offer]] = {
+    "approve": lambda: of_run("approve", asking()),
+    "reject": lambda: of_run("reject", asking()),
+    "pause a schedule": lambda: of_schedule("pause"),
+    "resume a schedule": lambda: of_schedule("resume", paused_at=now() - timedelta(hours=1), paused_reason=REASON),
+    "let a missed time be": lambda: of_missed("skip"),
     "resume": lambda: of_run("resume", failed()),
     "retry": lambda: of_run("retry", failed()),
     "skip": lambda: of_run("skip", failed()),

@@ -15,9 +15,10 @@ from portal.core.events import ApprovalOverdue
 from portal.core.models import AuditEntry
 from portal.core.permissions import Role
 from tests.engine import flows
+from tests.engine.asking import asking, plain_flow
 from tests.engine.drive import advance_once, drive, started, steps_of, wake
 from tests.personas import Personas, make_user
-from workflows import Approval, Effect, Question, Workflow
+from workflows import Approval, Question, Workflow
 from workflows.models import ApprovalRequest, Run, RunEvent, StepRun
 from workflows.services import (
     approve_step,
@@ -35,26 +36,6 @@ pytestmark = pytest.mark.django_db
 WHY = "Checked with the partner."
 
 
-def asking(name: str, **options: Any) -> Workflow[flows.Order]:
-    """A workflow that asks before it pays."""
-    workflow = Workflow(
-        name, version=1, owner="test-team", input=flows.Order, objective=flows.OBJECTIVE, runbook="test"
-    )
-
-    @workflow.step(effect=Effect.PURE)
-    def share(order: flows.Order) -> flows.Note:
-        return flows.Note(text=f"share of {order.number}")
-
-    workflow.approval("approve", **{"question": "Pay {amount} for {share.text}?"} | options)
-
-    @workflow.step(effect=Effect.PURE, when=lambda approve: approve.approved)
-    def pay(approve: Approval) -> flows.Note:
-        return flows.Note(text=f"paid, said {approve.by}")
-
-    return workflow
-
-
-plain_flow = asking("test-ask", expires=timedelta(days=2), remind=timedelta(hours=4))
 mild_flow = asking("test-ask-mildly", on_reject="continue", expires=timedelta(days=2), on_expiry="reject")
 strict_flow = asking("test-ask-a-manager", roles=[Role.MANAGER], expires=timedelta(days=2), on_expiry="reject")
 alone_flow = asking("test-ask-anybody", four_eyes=False)

@@ -27,6 +27,7 @@ from workflows.dialogs import Subject, words_for
 from workflows.forms import REASONS, CommandForm, DecideForm, OutputForm, RollBackForm, StepCommandForm
 from workflows.models import Run
 from workflows.queries import access_run
+from workflows.queries.approvals import open_request
 from workflows.queries.run_page import changes_since, declared_steps, latest_output_fields, step_rows
 from workflows.services import available_commands, preview_rollback, why_not_retried
 
@@ -196,7 +197,8 @@ def _subject(run: Run, form: CommandForm) -> Subject:
     step = str(form[field].value() or "") if field else ""
     if (step or field == "step") and step not in {each["name"] for each in definition["steps"]}:
         raise NotFound("This workflow has no such step.")
-    subject = Subject(run, definition, rows, step)
+    asked = open_request(run)
+    subject = Subject(run, definition, rows, step, asked.question if asked else "")
     if isinstance(form, RollBackForm):
         form.offer([(s["name"], s["title"]) for s in subject.done_steps()])
     if isinstance(form, OutputForm):

@@ -72,6 +72,8 @@ def offers(commands: Iterable[AvailableCommand], page: RunPage, drawer: Drawer |
     by_name = {command.name: command for command in commands}
     possible = [command for command in by_name.values() if not command.unmet]
     first = next((name for name in _FIRST_CHOICE if name in {c.name for c in possible}), "")
+    if page.request:  # a resume would only go on waiting for the answer
+        first = ""
     uncertain = next((s.name for s in page.steps if s.status == StepStatus.UNCERTAIN), "")
     header = [c for c in possible if c.name not in {*_OF_A_STEP, *_ANSWERS} or c.name == "decide"]
     asks = any(kind_of(step.declared) == "approval" for step in page.steps)
