@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from workflows.views import catalogue, holding, items, runs, start
+from workflows.views import catalogue, holding, items, runs, saved_views, start
 from workflows.views.actions import COMMANDS, command_view
 
 urlpatterns = [
@@ -18,6 +18,9 @@ urlpatterns = [
     path("workflows/<slug:slug>/start/", start.workflow_start, name="workflow-start"),
     path("runs/", runs.run_list_page, name="run-list"),
     path("runs/export/", runs.run_export, name="run-export"),
+    path("runs/views/", saved_views.run_views, name="run-views"),
+    path("runs/views/new/", saved_views.run_view_new, name="run-view-new"),
+    path("runs/views/<uuid:view_id>/remove/", saved_views.run_view_remove, name="run-view-remove"),
     path("runs/<uuid:run_id>/", runs.run_detail, name="run-detail"),
     path("runs/<uuid:run_id>/steps/<str:step>/items/", items.run_items, name="run-items"),
     *(path(f"runs/<uuid:run_id>/{c.name}/", command_view(c), name=f"run-{c.name}") for c in COMMANDS),

@@ -58,6 +58,7 @@ class World:
             "entry_id": str(self.entry.pk),
             "letter_id": str(self.letter.pk),
             "token_id": str(uuid7()),
+            "view_id": str(uuid7()),
             "operation_id": str(self.operation.pk),
             "number": "3",
             "key": "ledger:client-17",

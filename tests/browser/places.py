@@ -21,6 +21,8 @@ PLAIN = {
     "contracts": "contract-list",
     "reconciliation": "reconciliation-list",
     "bulk": "bulk-list",
+    "run-views": "run-views",
+    "run-view-new": "run-view-new",
     "locks": "lock-list",
     "schedules": "schedule-list",
     "audit": "audit-list",

@@ -11,6 +11,7 @@ from workflows.models.fleet import Heartbeat
 from workflows.models.items import ItemSlot, StepItem
 from workflows.models.locks import LockTicket, ResourceLock
 from workflows.models.runs import Attempt, KeptOutput, Run, RunEvent, StepRun
+from workflows.models.saved_views import SavedView
 from workflows.models.schedules import Schedule, ScheduledTime
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "ResourceLock",
     "Run",
     "RunEvent",
+    "SavedView",
     "Schedule",
     "ScheduledTime",
     "StepItem",

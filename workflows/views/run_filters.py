@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django import forms
 from django.http import QueryDict
 
-from workflows.filters import QUICK_VIEWS, RunFilter
+from workflows.filters import QUICK_VIEWS, RunFilter, without_shape
+from workflows.models import SavedView
 
 # Of the query string, what is a place in the list and not a filter.
 PLACE = ("before", "after", "upto")
@@ -85,6 +86,20 @@ def filter_bar(filters: RunFilter, path: str) -> FilterBar:
     shown = columns_shown(query)
     columns = [(name, words, name in shown) for name, words in COLUMNS.items()]
     return FilterBar(form, list(active_chips(form, query, path)), views, columns)
+
+
+def saved_chips(views: Iterable[SavedView], query: QueryDict, path: str) -> list[QuickView]:
+    """Return the named lists as links; the one whose filters are those of the page is marked."""
+    here = without_shape(query)
+    return [
+        QuickView(
+            view.name,
+            f"Shared by {view.owner.get_full_name() or view.owner}" if view.is_shared else "Your own view",
+            address_of(path, QueryDict(view.query)),
+            without_shape(QueryDict(view.query)) == here,
+        )
+        for view in views
+    ]
 
 
 def columns_shown(query: QueryDict) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -19,13 +20,15 @@ from workflows.bulk.registry import kind_of
 from workflows.export import EXPORT_LIMIT, runs_as_csv
 from workflows.filters import RunFilter
 from workflows.forms import OWN_KEY
+from workflows.models import Run
 from workflows.queries import access_run
 from workflows.queries.items import progress_of
 from workflows.queries.run_page import run_page, version_token
 from workflows.queries.runs import RunList, run_list, visible_runs
+from workflows.queries.saved_views import saved_views
 from workflows.services import available_commands
 from workflows.views.offers import offers
-from workflows.views.run_filters import columns_shown, filter_bar, tidied, without_place
+from workflows.views.run_filters import columns_shown, filter_bar, saved_chips, tidied, without_place
 
 
 @require_safe
@@ -38,24 +41,19 @@ def run_list_page(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     filters = RunFilter(request.GET, queryset=visible_runs(actor), request=request)
     bar = filter_bar(filters, request.path)
-    pinned = _uuid(request.GET.get("upto"))
-    runs = run_list(
-        filters.qs,
-        before=request.GET.get("before", ""),
-        after=request.GET.get("after", ""),
-        pinned=pinned,
-    )
-    context = {
+    runs, place = _page_of(filters.qs, request)
+    context = place | {
         "bar": bar,
         "columns": columns_shown(request.GET),
         "runs": runs,
-        "is_first_page": not (request.GET.get("before") or request.GET.get("after")),
-        "pin": pinned or (str(runs.rows[0].run.pk) if runs.rows else ""),
         "may_be_first_use": not runs.rows and not bar.chips and not without_place(request.GET),
         "count_words": _count_words(runs),
         "export_limit": EXPORT_LIMIT,
+        "here": without_place(request.GET).urlencode(),
         "bulk": bulk_bar(actor, kind_of("run"), request.GET, runs.total),
     }
+    if not wants_fragment(request):
+        context["saved"] = saved_chips(saved_views(actor), request.GET, request.path)
     return render_page(request, "workflows/run_list.html", "workflows/_run_list.html", context)
 
 
@@ -103,6 +101,18 @@ def run_export(request: HttpRequest) -> HttpResponse:
     name = f"runs-{timezone.localtime():%Y-%m-%d-%H%M}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def _page_of(runs: QuerySet[Run], request: HttpRequest) -> tuple[RunList, dict[str, object]]:
+    """Return the page of the list that the address names, and what the template says of its place."""
+    before, after, pinned = (
+        request.GET.get("before", ""),
+        request.GET.get("after", ""),
+        _uuid(request.GET.get("upto")),
+    )
+    page = run_list(runs, before=before, after=after, pinned=pinned)
+    pin = pinned or (str(page.rows[0].run.pk) if page.rows else "")
+    return page, {"is_first_page": not (before or after), "pin": pin}
 
 
 def _count_words(runs: RunList) -> str:
