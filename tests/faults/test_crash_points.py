@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 RUNS = 15
 COMPENSATING = {"worker.before_compensation", "worker.after_compensation"}
 EVENTS = {point for point in POINTS if point.startswith(("router.", "consumer."))}  # tests/faults/test_events.py
+SCHEDULES = {point for point in POINTS if point.endswith("_schedule")}  # tests/faults/test_schedules.py
 BULK = {"bulk.before_commit", "bulk.after_commit"}  # tests/faults/test_bulk.py
 
 
@@ -23,7 +24,9 @@ def fleet() -> Iterator[Fleet]:
         yield fleet
 
 
-@pytest.mark.parametrize("point", sorted(POINTS - COMPENSATING - BULK - EVENTS - {"dispatcher.after_reclaim"}))
+@pytest.mark.parametrize(
+    "point", sorted(POINTS - COMPENSATING - BULK - EVENTS - SCHEDULES - {"dispatcher.after_reclaim"})
+)
 def test_dying_at_a_point_loses_nothing_and_repeats_nothing(fleet: Fleet, point: str) -> None:
     if point.startswith("dispatcher."):
         # Something for the dispatcher to send: a worker that dies gives it a run to take back.
