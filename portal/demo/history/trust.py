@@ -48,9 +48,7 @@ class TrustStory(Story):
         self.end(RunStatus.SUCCEEDED, output=told.model_dump(mode="json"))
 
     def _park(self, line: Deposit) -> LedgerEntry:
-        entry = _entry(
-            self.rng, self.at, line, f"{self.key('park_missing')}:{line.reference}", Account.TRUST_SUSPENSE
-        )
+        entry = _entry(self.rng, self.at, line, f"trust:0:{line.reference}", Account.TRUST_SUSPENSE)
         entry.text = f"{line.reference} is on the bank's statement; its notice was lost"
         self.rows.entries.append(entry)
         return entry
@@ -93,7 +91,7 @@ class Deposits:
             self.lost.append((at, line))
         else:
             told_at = at + timedelta(seconds=self.rng.uniform(0.3, 2))
-            self.rows.entries.append(_entry(self.rng, told_at, line, f"trust:{key}", Account.TRUST_CLIENTS))
+            self.rows.entries.append(_entry(self.rng, told_at, line, f"trust:0:{key}", Account.TRUST_CLIENTS))
 
 
 def _entry(rng: Random, at: datetime, line: Deposit, key: str, credit: Account) -> LedgerEntry:

@@ -104,9 +104,9 @@ def compare_with_ledger(statement_day: StatementDay, fetch_statement: Statement)
 
 
 @trust_account_reconciliation.step(effect=Effect.DATABASE, when=differ, title="Park what is missing")
-def park_missing(compare_with_ledger: Differences, ctx: StepContext) -> Parked:
+def park_missing(compare_with_ledger: Differences) -> Parked:
     """Book to the suspense account what only the bank knows: the books agree, and the money has a place."""
-    return Parked(entries=[park(each, ctx.operation_key).id for each in compare_with_ledger.found])
+    return Parked(entries=[park(each).id for each in compare_with_ledger.found])
 
 
 @park_missing.compensate

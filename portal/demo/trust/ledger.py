@@ -1,10 +1,15 @@
-"""Deposits in the firm's ledger. What is booked of a deposit ends in its reference: "trust:TR-2026-00042"."""
+"""Deposits in the firm's ledger. What a deposit put on the bank account has a key that ends in its reference.
+
+However often and from wherever it is booked, it counts once: "trust:0:TR-2026-00042" is unique, and the number grows
+only when the entry before was reversed.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from portal.demo.models import Account, LedgerEntry
 from portal.demo.services.ledger import book_entry
@@ -14,11 +19,9 @@ from portal.demo.trust.compare import Booked, Deposit, Difference
 def booked_deposits(since: datetime, until: datetime) -> dict[str, Booked]:
     """Return what the ledger has of the deposits booked in that time, by reference."""
     entries = LedgerEntry.objects.filter(debit=Account.TRUST_BANK, booked_at__gte=since, booked_at__lt=until)
-    undone = set(LedgerEntry.objects.filter(reverses__in=entries).values_list("reverses_id", flat=True))
     return {
         entry.operation_key.rpartition(":")[2]: Booked(amount=entry.amount, currency=entry.currency)
-        for entry in entries
-        if entry.pk not in undone
+        for entry in _standing(entries)
     }
 
 
@@ -26,18 +29,14 @@ def booked_deposits(since: datetime, until: datetime) -> dict[str, Booked]:
 def receive_notice(deposit: Deposit) -> LedgerEntry:
     """Book a deposit that the bank has told us of. A second notice of it changes nothing.
 
-    If it was parked because the first notice was lost, it is moved from there.
+    If it was parked because its notice seemed lost, it goes from there to the client.
+
+    :raises Conflict: if another amount was booked for it.
     """
-    parked = LedgerEntry.objects.filter(
-        debit=Account.TRUST_BANK,
-        credit=Account.TRUST_SUSPENSE,
-        operation_key__endswith=f":{deposit.reference}",
-        amount=deposit.amount,
-    )
-    reversed_ids = LedgerEntry.objects.filter(reverses__in=parked).values("reverses_id")
-    is_parked = parked.exclude(pk__in=reversed_ids).exists()
+    known = _standing(_entries(deposit.reference)).first()
+    is_parked = known is not None and known.credit == Account.TRUST_SUSPENSE
     return book_entry(
-        operation_key=f"trust:{deposit.reference}",
+        operation_key=f"trust:assigned:{deposit.reference}" if is_parked else _key(deposit.reference, known),
         debit=Account.TRUST_SUSPENSE if is_parked else Account.TRUST_BANK,
         credit=Account.TRUST_CLIENTS,
         amount=deposit.amount,
@@ -47,10 +46,16 @@ def receive_notice(deposit: Deposit) -> LedgerEntry:
     )
 
 
-def park(difference: Difference, operation_key: str) -> LedgerEntry:
-    """Book a deposit that only the bank knows to the suspense account, until somebody says whose it is."""
-    return book_entry(
-        operation_key=f"{operation_key}:{difference.reference}",
+def park(difference: Difference) -> LedgerEntry:
+    """Book a deposit that only the bank knows to the suspense account, until somebody says whose it is.
+
+    Returns what is there, if it was booked meanwhile.
+
+    :raises Conflict: if it is being booked this very moment; the next try finds it.
+    """
+    known = _standing(_entries(difference.reference)).first()
+    return known or book_entry(
+        operation_key=_key(difference.reference, None),
         debit=Account.TRUST_BANK,
         credit=Account.TRUST_SUSPENSE,
         amount=difference.amount,
@@ -58,3 +63,16 @@ def park(difference: Difference, operation_key: str) -> LedgerEntry:
         party=difference.client,
         text=f"{difference.reference} is on the bank's statement; its notice was lost",
     )
+
+
+def _entries(reference: str) -> QuerySet[LedgerEntry]:
+    return LedgerEntry.objects.filter(debit=Account.TRUST_BANK, operation_key__endswith=f":{reference}")
+
+
+def _standing(entries: QuerySet[LedgerEntry]) -> QuerySet[LedgerEntry]:
+    """Leave out the entries that were reversed."""
+    return entries.exclude(pk__in=LedgerEntry.objects.filter(reverses__in=entries).values("reverses_id"))
+
+
+def _key(reference: str, known: LedgerEntry | None) -> str:
+    return known.operation_key if known else f"trust:{_entries(reference).count()}:{reference}"
