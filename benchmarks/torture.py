@@ -23,7 +23,7 @@ from benchmarks.faults import checks
 from benchmarks.faults.installation import Installation, running_installation
 from benchmarks.faults.storm import Storm
 
-BROKEN = ("fence", "claim", "intent", "verify", "ringing", "reclaim", "transaction")
+BROKEN = ("fence", "claim", "intent", "verify", "ringing", "reclaim", "transaction", "inbox", "lock")
 SETTLE_SECONDS = 300.0
 WARM_RUNS = 10
 WARM_SECONDS = 60.0

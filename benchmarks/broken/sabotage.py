@@ -5,16 +5,22 @@ Refuses to do so if what is to be taken out is not there any more, so that a pro
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
+from portal.core.clock import now
 from workflows.dispatcher import Dispatcher
 from workflows.engine import store
 from workflows.engine.forward import Forward
 from workflows.engine.plan import AnyStep
 from workflows.engine.session import Session
 from workflows.engine.state import StepStatus
-from workflows.engine.store import claiming, dispatching, holding
+from workflows.engine.store import claiming, dispatching, holding, locks
+from workflows.events import inbox
+from workflows.models import InboxMessage
+from workflows.services.start import start_run
 
 
 def without_fence() -> None:
@@ -68,6 +74,27 @@ def without_transaction() -> None:
     Forward._do_in_transaction = Forward._do  # type: ignore[method-assign]
 
 
+def without_inbox() -> None:
+    """Let a consumer forget now and then what it has acted on, as one does that dies before it says so."""
+    mark = inbox.mark_handled
+
+    def mark_or_forget(row: InboxMessage, run: UUID | None) -> None:
+        if random.random() < 0.9:  # noqa: S311 - not for secrets
+            mark(row, run)
+            return
+        row.next_attempt_at, row.taken_by = now(), ""
+        row.save(update_fields=["next_attempt_at", "taken_by"])
+
+    inbox.mark_handled = mark_or_forget  # type: ignore[attr-defined]
+    inbox.start_run = lambda **how: start_run(**how | {"idempotency_key": None})  # type: ignore[attr-defined]
+
+
+def without_lock() -> None:
+    """Give a lock to whoever asks."""
+    _take_out(locks, "_TAKE", "WHERE l.run_id IS NULL OR l.run_id = excluded.run_id", "")
+    locks._IS_HELD = "SELECT 1 WHERE %(key)s::text <> '' AND %(run)s::uuid IS NOT NULL AND %(token)s::bigint > 0"
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "fence": without_fence,
     "claim": without_claim,
@@ -76,6 +103,8 @@ BROKEN: dict[str, Callable[[], None]] = {
     "ringing": without_ringing,
     "reclaim": without_reclaim,
     "transaction": without_transaction,
+    "inbox": without_inbox,
+    "lock": without_lock,
 }
 
 

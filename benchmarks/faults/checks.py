@@ -10,22 +10,26 @@ from typing import Any
 from benchmarks.faults.installation import Installation
 from benchmarks.faults.money import money_agrees
 from benchmarks.faults.rules import LAST_WORDS, may_be_seen_as
+from benchmarks.faults.shared import events_acted_once, items_happened_once, locks_lost_nothing
 from workflows.engine.state import RunStatus, StepStatus, may_become
+
+_UNDER_WAY = (
+    "SELECT id, status, waiting_reason, waiting_on, lease_owner FROM workflows_run WHERE lease_owner <> ''"
+    " OR (ended_at IS NULL AND status <> 'paused' AND waiting_reason <> 'approval')"
+)
 
 
 def standing_still(at: Installation) -> bool:
     """Tell whether every run has come to an end, or waits for a person."""
-    return not at.ask(
-        "SELECT 1 FROM workflows_run WHERE lease_owner <> '' OR (ended_at IS NULL AND status <> 'paused') LIMIT 1"
+    return not at.ask(f"{_UNDER_WAY} LIMIT 1") and not at.ask(
+        "SELECT 1 FROM workflows_outboxmessage WHERE routed_at IS NULL"
+        " UNION ALL SELECT 1 FROM workflows_inboxmessage WHERE status = 'pending' LIMIT 1"
     )
 
 
 def none_is_stuck(at: Installation) -> Iterator[str]:
     """Every run ends or waits for a person, and nobody holds one any more."""
-    for row in at.facts(
-        "SELECT id, status, waiting_reason, waiting_on, wake_at, lease_owner FROM workflows_run"
-        " WHERE lease_owner <> '' OR (ended_at IS NULL AND status <> 'paused')"
-    ):
+    for row in at.facts(_UNDER_WAY):
         yield f"run {row['id']} is {row['status']} {row['waiting_reason']} {row['waiting_on']} {row['lease_owner']}"
 
 
@@ -33,7 +37,9 @@ def accepted_runs_are_there(at: Installation) -> Iterator[str]:
     """What a caller was told to be accepted is there, once, under the key that was sent."""
     wanted, told = _read_log(at.accepted)
     runs: defaultdict[str, list[str]] = defaultdict(list)
-    for row in at.facts("SELECT id, idempotency_key AS key FROM workflows_run WHERE idempotency_key IS NOT NULL"):
+    for row in at.facts(
+        "SELECT id, idempotency_key AS key FROM workflows_run WHERE idempotency_key LIKE 'torture:%%'"
+    ):
         runs[row["key"]].append(row["id"])
     for key, ids in told.items():
         if len(ids) > 1:
@@ -125,6 +131,9 @@ CHECKS: tuple[Callable[[Installation], Iterable[str]], ...] = (
     histories_are_whole,
     ends_match_steps,
     money_agrees,
+    items_happened_once,
+    events_acted_once,
+    locks_lost_nothing,
     the_audit_chain_verifies,
 )
 
@@ -148,6 +157,8 @@ def counts(at: Installation) -> dict[str, Any]:
         "runs": grouped("SELECT w.slug, count(*) FROM workflows_run r JOIN workflows_workflow w"
                         " ON w.id = r.workflow_id GROUP BY 1 ORDER BY 1"),
         "by_status": grouped("SELECT status, count(*) FROM workflows_run GROUP BY 1 ORDER BY 2 DESC"),
+        "events": grouped("SELECT status, count(*) FROM workflows_inboxmessage GROUP BY 1"),
+        "items": grouped("SELECT status, count(*) FROM workflows_stepitem GROUP BY 1"),
         "commands": grouped("SELECT action, count(*) FROM core_auditentry WHERE action LIKE 'workflows.%%'"
                             " GROUP BY 1 ORDER BY 2 DESC"),
         "recoveries": {

@@ -46,7 +46,7 @@ class Installation(Fleet):
         self.web_port = _free_port()
         self.accepted = folder / "accepted.log"
         self.environment |= {
-            "FLOW_APPS": "benchmarks.broken" if broken else "",
+            "FLOW_APPS": "benchmarks.probes,benchmarks.broken" if broken else "benchmarks.probes",
             "TORTURE_BROKEN": broken,
             "TORTURE_ACCEPTED": str(self.accepted),
             "TORTURE_WEB": f"http://127.0.0.1:{self.web_port}",

@@ -25,6 +25,7 @@ from django.db import Error as DatabaseError  # noqa: E402
 from django.db import connection  # noqa: E402
 from pydantic import BaseModel  # noqa: E402
 
+from benchmarks.probes import flows  # noqa: E402
 from portal.core.actor import SYSTEM, person  # noqa: E402
 from portal.core.clock import now  # noqa: E402
 from portal.core.errors import PortalError  # noqa: E402
@@ -33,10 +34,11 @@ from portal.core.permissions import Permission  # noqa: E402
 from portal.core.services.tokens import create_token  # noqa: E402
 from portal.demo.cast import some_invoice, some_share  # noqa: E402
 from portal.demo.flows import partner_payout, settle_invoice  # noqa: E402
-from portal.demo.people import OLGA  # noqa: E402
+from portal.demo.people import MONA, OLGA  # noqa: E402
 from portal.demo.sandbox.client import SandboxClient  # noqa: E402
+from portal.demo.trust.flows import StatementDay, trust_account_reconciliation  # noqa: E402
 from workflows import dispatch, services  # noqa: E402
-from workflows.models import Run, StepRun  # noqa: E402
+from workflows.models import ApprovalRequest, Run, StepRun  # noqa: E402
 
 WHY = "The torture test wants to see what happens."
 PLENTY = 150  # so many unfinished runs are load enough
@@ -44,11 +46,19 @@ PEOPLE_SECONDS = 0.4
 REPEATED = 0.1  # share of starts that are asked for twice
 
 
+KINDS: dict[str, tuple[Callable[[random.Random, int], BaseModel], int]] = {
+    settle_invoice.name: (lambda rng, number: some_invoice(rng, number % 100_000, now()), 8),
+    partner_payout.name: (lambda rng, number: some_share(rng, now()), 7),
+    trust_account_reconciliation.name: (lambda rng, number: StatementDay(day=now().date()), 1),
+    flows.sale.name: (lambda rng, number: flows.Sale(number=number), 6),
+    flows.batch.name: (lambda rng, number: flows.Batch(number=number, size=rng.randint(1, 12)), 2),
+}
+
+
 def some_start(rng: random.Random, number: int) -> tuple[str, BaseModel]:
     """Return a workflow and an input for it."""
-    if rng.random() < 0.4:
-        return partner_payout.name, some_share(rng, now())
-    return settle_invoice.name, some_invoice(rng, number % 100_000, now())
+    (kind,) = rng.choices(list(KINDS), weights=[weight for _, weight in KINDS.values()])
+    return kind, KINDS[kind][0](rng, number)
 
 
 # Starting ---------------------------------------------------------------------------------------------
@@ -123,6 +133,7 @@ class People:
     def __init__(self, seed: str) -> None:
         self.rng = random.Random(seed)  # noqa: S311 - not for secrets
         self.web = _client()
+        self.manager = person(User.objects.get(username=MONA.username))
         self.acts: tuple[tuple[Callable[[Run], object], int], ...] = (
             (self.command("pause", services.pause_run), 3),
             (self.command("resume", services.resume_run), 6),
@@ -131,6 +142,7 @@ class People:
             (self.retry, 2),
             (self.decide, 6),
             (self.deliver_again, 6),
+            (self.answer, 6),
         )
 
     def turn(self) -> None:
@@ -167,6 +179,12 @@ class People:
             services.decide_step(
                 actor=SYSTEM, run_id=run.pk, step=row.step, happened=bool(records), output=output, reason=WHY
             )
+
+    def answer(self, run: Run) -> None:
+        """Approve or reject whatever anybody has asked."""
+        for request in ApprovalRequest.objects.filter(status=ApprovalRequest.Status.OPEN)[:20]:
+            say = services.reject_step if self.rng.random() < 0.1 else services.approve_step
+            say(actor=self.manager, run_id=request.run_id, reason=WHY)
 
     def deliver_again(self, run: Run) -> None:
         """Let the broker deliver a message again that it has delivered before, to several workers."""

@@ -17,6 +17,9 @@ CREATE TABLE torture_step (
     number bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), who text NOT NULL,
     run uuid NOT NULL, step text NOT NULL, old text, new text NOT NULL, generation int NOT NULL,
     fence bigint NOT NULL, run_fence bigint NOT NULL);
+CREATE TABLE torture_counter (value int NOT NULL);
+INSERT INTO torture_counter VALUES (0);
+CREATE TABLE torture_parcel (sale text NOT NULL);
 """
 _RUNS = """
 CREATE FUNCTION torture_note_run() RETURNS trigger LANGUAGE plpgsql AS $$
