@@ -213,6 +213,17 @@ def test_a_resume_does_only_what_is_missing() -> None:
     assert before
 
 
+def test_a_resume_of_a_degraded_run_takes_up_the_failed_items_and_what_follows_from_them() -> None:
+    does["b"] = fails(BusinessRuleViolation("no cover"))
+    run = drive(started(pay_flow, *"abc"))
+    said.clear()
+    does.clear()
+    resume_run(actor=SYSTEM, run_id=run.pk, reason="The cover is there now")
+    assert drive(run).status == "succeeded"
+    assert [number for number, _ in said] == ["b"]
+    assert run.output == "a (a of 3), b (b of 3), c (c of 3)"
+
+
 def test_an_item_that_fails_for_a_moment_is_tried_again_later_under_the_same_key() -> None:
     does["a"] = lambda ctx: fails(TransientError("busy"))(ctx) if ctx.attempt == 1 else None
     run = advance_once(started(pay_flow, "a", "b"))

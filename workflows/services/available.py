@@ -14,6 +14,7 @@ from workflows.engine.plan import Checkpoint
 from workflows.engine.state import RunStatus, StepStatus, may_become
 from workflows.models import Run, StepRun
 from workflows.queries.approvals import open_request, why_not_answered_by
+from workflows.services.items import steps_lacking_items
 from workflows.services.repair import RESUMABLE, STANDING
 from workflows.services.rollback import why_not_rolled_back
 
@@ -80,6 +81,7 @@ def _no_worker(run: Run) -> tuple[bool, str, str]:
 
 def _resume(run: Run, rows: dict[str, StepRun]) -> Conditions:
     stands = run.status in RESUMABLE or run.status == RunStatus.ROLLBACK_FAILED
+    stands = stands or bool(steps_lacking_items(run, rows.values()))
     undecided = next((name for name, row in rows.items() if row.status == _S.UNCERTAIN), "")
     return [
         (stands, f"The run is {_words(run)}", f"The run is {_words(run)}: there is nothing to resume"),

@@ -29,6 +29,7 @@ from workflows.services.commands import (
     refuse_while_held,
     refuse_while_items_are_held,
 )
+from workflows.services.items import has_items_done, steps_lacking_items, take_up_failed_items, with_followers
 
 _S = StepStatus
 STANDING = frozenset({RunStatus.FAILED, RunStatus.PAUSED, RunStatus.WAITING})
@@ -38,7 +39,8 @@ RESUMABLE = STANDING | {RunStatus.CANCELLED}
 def resume_run(*, actor: Actor, run_id: UUID, reason: str, expected_version: int | None = None) -> Run:
     """Let a run go on where it stopped: after the last checkpoint, with the failed step tried afresh.
 
-    A waiting run goes on now instead of later. A rollback that failed goes on rolling back.
+    A waiting run goes on now instead of later. A degraded run takes up the items that failed and were tolerated. A
+    rollback that failed goes on rolling back.
 
     :raises InvalidTransition: if the run does not stand still, or a step's outcome must be decided first.
     """
@@ -58,6 +60,8 @@ def resume_run(*, actor: Actor, run_id: UUID, reason: str, expected_version: int
             doing.set_status(RunStatus.ROLLING_BACK)
         elif doing.run.status in RESUMABLE:
             doing.set_status(RunStatus.QUEUED)
+        elif steps_lacking_items(doing.run, doing.steps.values()):
+            take_up_failed_items(doing)
         else:
             raise InvalidTransition(f"A run that is {doing.run.status.replace('_', ' ')} has nothing to resume.")
         resume_children(doing, resume_run)
@@ -89,7 +93,7 @@ def retry_from_step(
         problem = why_not_retried(doing.run, doing.steps, step)
         if problem:
             raise InvalidTransition(problem)
-        again = _with_followers(doing.definition, step)
+        again = with_followers(doing.definition, step)
         resume_children(doing, resume_run)
         doing.set_status(RunStatus.QUEUED)
         for each in again:
@@ -258,11 +262,6 @@ def first_committed(steps: list[AnyStep], checkpoints: dict[str, StepRun]) -> An
     return None
 
 
-def has_items_done(checkpoint: StepRun) -> bool:
-    """Tell whether an item of this fan-out is done, though the step as a whole may not be."""
-    return StepItem.objects.filter(run=checkpoint.run_id, step=checkpoint.step, status=ItemStatus.SUCCEEDED).exists()
-
-
 def output_is_needed(order: tuple[AnyStep, ...], step: Step[..., Any]) -> bool:
     """Tell whether a later step cannot do without the step's output."""
     return any(
@@ -276,20 +275,10 @@ def why_not_retried(run: Run, steps: dict[str, StepRun], step: str) -> str:
     definition = registry.find(run.workflow.slug, run.version)
     if definition is None:
         return f"Version {run.version} of {run.workflow.slug} is not in the code any more."
-    blocked = first_committed(_with_followers(definition, step), steps)
+    blocked = first_committed(with_followers(definition, step), steps)
     if blocked is None:
         return ""
     return f'"{blocked.name}" is committed; running it again would do it twice. Roll back first.'
-
-
-def _with_followers(definition: registry.Definition, name: str) -> list[AnyStep]:
-    """Return the step and all that take values from it or come after it, in order."""
-    declared = definition.plan
-    names = {name}
-    for step in declared.order:
-        if names & {*declared.needs[step.name], *declared.after[step.name]}:
-            names.add(step.name)
-    return [step for step in declared.order if step.name in names]
 
 
 def _reset(doing: Command, checkpoint: StepRun) -> None:

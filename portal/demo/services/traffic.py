@@ -16,6 +16,7 @@ from portal.core.clock import now
 from portal.core.errors import InvalidTransition, PortalError
 from portal.core.models import User
 from portal.demo import flows
+from portal.demo.billing.flows import BillingNight, nightly_batch_billing
 from portal.demo.cast import CLOSED_ACCOUNT, DECLINED_CARD, some_invoice, some_share
 from portal.demo.history.rhythm import intensity
 from portal.demo.people import MONA
@@ -49,12 +50,14 @@ class Traffic:
         self._rng = rng or Random()  # noqa: S311 - plausible, not secret
         self._sleep = sleep
         self._told = False
+        self._has_billed = False
         self._trust = TrustTraffic()
 
     def run(self) -> None:
         """Start runs for ever, through restarts of everything that this needs."""
         while True:
             try:
+                self._bill_last_night()
                 pause = self.turn()
             except (DatabaseError, PortalError) as exc:
                 log.warning("No run could be started, trying again: %s", exc)
@@ -73,6 +76,14 @@ class Traffic:
         else:
             self._start_settlement()
         return self._pause()
+
+    def _bill_last_night(self) -> None:
+        """Catch up on the batch of the night before the demo was started; the next ones start by their schedule."""
+        if self._has_billed:
+            return
+        night = BillingNight(day=now().date() - timedelta(days=1))
+        nightly_batch_billing.start(night, idempotency_key=f"night of {night.day}", actor=ACTOR)
+        self._has_billed = True
 
     def _start_settlement(self) -> None:
         moment = now()

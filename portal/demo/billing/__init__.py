@@ -1,0 +1,1 @@
+"""The nightly batch: hundreds of invoices, each charged and posted on its own, and a report of the missing ones."""

@@ -1,0 +1,75 @@
+"""What commands do to the items of a fan-out: take up those that failed though the run went on without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from portal.core.errors import InvalidTransition
+from workflows.definition import registry
+from workflows.definition.fan_out import FanOutStep
+from workflows.definition.values import Effect
+from workflows.engine.plan import AnyStep
+from workflows.engine.state import ItemStatus, RunStatus, StepStatus
+from workflows.gaps import gap_of
+from workflows.models import Run, StepItem, StepRun
+from workflows.services.commands import Command
+
+
+def has_items_done(checkpoint: StepRun) -> bool:
+    """Tell whether an item of this fan-out is done, though the step as a whole may not be."""
+    return StepItem.objects.filter(run=checkpoint.run_id, step=checkpoint.step, status=ItemStatus.SUCCEEDED).exists()
+
+
+def steps_lacking_items(run: Run, rows: Iterable[StepRun]) -> list[str]:
+    """Return the steps of a degraded run whose items failed and were tolerated, in no order."""
+    if run.status != RunStatus.DEGRADED:
+        return []
+    return [row.step for row in rows if (gap := gap_of(row)) and gap.what == "items"]
+
+
+def take_up_failed_items(doing: Command) -> None:
+    """Queue a degraded run to do the items that failed, and again what follows from them.
+
+    Of a following fan-out only the items are done that now have something to do. Any other following step is done
+    again as a new operation, because what it is given has changed.
+
+    :raises InvalidTransition: if a following step has committed an effect that must not happen twice.
+    """
+    lacking = set(steps_lacking_items(doing.run, doing.steps.values()))
+    order = doing.definition.plan.order
+    first = next(step.name for step in order if step.name in lacking)
+    again = {step.name: step for name in lacking for step in with_followers(doing.definition, name)}
+    reached = [step for step in order if step.name in again and step.name in doing.steps]
+    for step in reached:
+        if not isinstance(step, FanOutStep) and _is_once_only(step) and _is_done(doing.steps[step.name]):
+            raise InvalidTransition(
+                f'"{step.name}" is committed with what there was; doing it again would do it twice. Roll back first.'
+            )
+    doing.set_status(RunStatus.QUEUED)
+    doing.run.current_step, doing.run.output = first, None
+    for step in reached:
+        checkpoint = doing.steps[step.name]
+        if not isinstance(step, FanOutStep) and _is_done(checkpoint):
+            checkpoint.generation += 1
+        if checkpoint.status != StepStatus.PENDING:
+            doing.set_step(checkpoint, StepStatus.PENDING)
+        checkpoint.attempts, checkpoint.output, checkpoint.error, checkpoint.ended_at = 0, None, None, None
+        doing.save_step(checkpoint)
+
+
+def _is_once_only(step: AnyStep) -> bool:
+    return step.options.effect is Effect.DATABASE or not step.options.idempotent
+
+
+def _is_done(checkpoint: StepRun) -> bool:
+    return checkpoint.status == StepStatus.SUCCEEDED
+
+
+def with_followers(definition: registry.Definition, name: str) -> list[AnyStep]:
+    """Return the step and all that take values from it or come after it, in order."""
+    declared = definition.plan
+    names = {name}
+    for step in declared.order:
+        if names & {*declared.needs[step.name], *declared.after[step.name]}:
+            names.add(step.name)
+    return [step for step in declared.order if step.name in names]
