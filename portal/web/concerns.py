@@ -16,7 +16,8 @@ from django.utils.http import urlencode
 from portal.core.durations import duration_words
 from workflows.deadletters.queries import Queue
 from workflows.engine.state import RunStatus, WaitingReason
-from workflows.models import Dependency, Workflow
+from workflows.events.pages.gaps import Gap
+from workflows.models import Dependency, InboxMessage, Workflow
 from workflows.money import Money, summed
 from workflows.presentation import State, StateName
 from workflows.queries.catalogue import definition_of, is_blocked, step_title
@@ -78,6 +79,7 @@ class Scene:
     dependencies: Sequence[Dependency]
     fleet: Fleet
     letters: Sequence[Queue] = ()
+    gaps: Sequence[Gap] = ()
 
     def touched(self, groups: Iterable[RunGroup]) -> tuple[Workflow, ...]:
         """Return the workflows of ``groups``, each once."""
@@ -233,6 +235,27 @@ def _dead_letters(scene: Scene) -> Iterator[Concern]:
         )
 
 
+def _missed(scene: Scene) -> Iterator[Concern]:
+    if not scene.fleet.can_see:
+        return
+    by_slug = {workflow.slug: workflow for workflow in scene.workflows.values()}
+    for gap in scene.gaps:
+        events = "1 event" if gap.missing == 1 else f"{gap.missing} events"
+        waits = gap.kind == InboxMessage.Kind.WAIT
+        yield Concern(
+            state=StateName.DEGRADED,
+            urgency=68,
+            title=f"{events} “{gap.event}” never reached {gap.title}",
+            cause="No run has waited for them." if waits else "No worker has acted on them in their time.",
+            since=gap.oldest_due_at,
+            action="See the event" if gap.missing == 1 else f"See the {events}",
+            url=f"{reverse('completeness')}?{urlencode({'event': gap.event, 'consumer': gap.consumer})}",
+            workflows=(by_slug[gap.workflow],) if gap.workflow in by_slug else (),
+            runs=gap.missing,
+            money=gap.money,
+        )
+
+
 def _misconfigured(scene: Scene) -> Iterator[Concern]:
     def waits(g: RunGroup) -> bool:
         return g.reason == WaitingReason.CONFIGURATION
@@ -354,6 +377,7 @@ _SOURCES: tuple[Callable[[Scene], Iterator[Concern]], ...] = (
     _undecided,
     _failed,
     _dead_letters,
+    _missed,
     _misconfigured,
     _unattended,
     _late,

@@ -13,6 +13,7 @@ from portal.web.concerns import Concern, Scene, called_by, ranked_concerns
 from workflows.deadletters.queries import queues as dead_letters
 from workflows.dependencies.breaker import State as BreakerState
 from workflows.dependencies.queries import SHOWN
+from workflows.events.pages.gaps import gaps
 from workflows.models import Dependency, Workflow
 from workflows.presentation import State, StateName
 from workflows.queries.activity import last_day
@@ -59,13 +60,13 @@ class Overview:
 
 
 def overview(actor: Actor) -> Overview:
-    """Return the overview of what ``actor`` may see. Eight queries, and one more when nothing needs anybody."""
+    """Return the overview of what ``actor`` may see. Nine queries, and one more when nothing needs anybody."""
     workflows = visible_workflows(actor)
     within = within_reach(actor, Permission.VIEW_RUN)
     groups, alive = run_groups(within), fleet()
     rows = workflow_rows(workflows, groups, last_day(within), {}, alive)
     dependencies, by_id = _dependencies(workflows), {w.pk: w for w in workflows}
-    concerns = ranked_concerns(Scene(groups, by_id, dependencies, alive, dead_letters(actor)))
+    concerns = ranked_concerns(Scene(groups, by_id, dependencies, alive, dead_letters(actor), gaps(actor)))
     fingerprints = failure_fingerprints(within_reach(actor, Permission.VIEW_RUN, workflow="run__workflow"))
     changes = recent_changes(actor, workflows)
     return Overview(

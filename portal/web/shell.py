@@ -56,6 +56,7 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
     ),
     "Reliability": (
         Section("dependency-list", "Dependencies", "plug", Permission.VIEW_WORKFLOW, "d"),
+        Section("completeness", "Completeness", "list-checks", Permission.VIEW_RUN, "m"),
         Section("contract-list", "Contracts", "file-text", Permission.VIEW_WORKFLOW, "c"),
         Section("lock-list", "Locks", "lock", Permission.VIEW_RUN),
         Section("schedule-list", "Schedules", "calendar-clock", Permission.VIEW_WORKFLOW, "s"),

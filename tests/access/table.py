@@ -120,6 +120,10 @@ ROWS: dict[str, Row] = {
     "schedule-catch-up": Row(P.START_RUN, BOTH),
     "schedule-skip": Row(P.START_RUN, BOTH),
     # events
+    "completeness": Row(P.VIEW_RUN),
+    "completeness-summary": Row(P.VIEW_RUN),
+    "missed-send": Row(P.REPLAY_DEAD_LETTER, BOTH),
+    "missed-give-up": Row(P.DISCARD_DEAD_LETTER, BOTH),
     "contract-list": Row(P.VIEW_WORKFLOW),
     "contract": Row(P.VIEW_WORKFLOW, misses=True),
     # dead letters

@@ -57,6 +57,7 @@ class World:
             "role": "viewer",
             "entry_id": str(self.entry.pk),
             "letter_id": str(self.letter.pk),
+            "inbox_id": str(self.letter.inbox_id),
             "token_id": str(uuid7()),
             "view_id": str(uuid7()),
             "operation_id": str(self.operation.pk),
@@ -168,8 +169,9 @@ def test_what_another_team_owns_cannot_be_told_from_what_does_not_exist(world: W
         "run_id": str(world.foreign_run.pk),
         "slug": world.foreign_run.workflow.slug,
         "letter_id": str(world.foreign_letter.pk),
+        "inbox_id": str(world.foreign_letter.inbox_id),
     }
-    nothing = {"run_id": str(uuid7()), "slug": "no-such-workflow", "letter_id": str(uuid7())}
+    nothing = {name: "no-such-workflow" if name == "slug" else str(uuid7()) for name in foreign}
     wrong = []
     for address, row in rows():
         if row.about or not foreign.keys() & set(address.arguments):

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from portal.core.models import AuditEntry, User
 from workflows.definition.contracts import every_contract
-from workflows.models import BulkOperation, DeadLetter, Dependency, ResourceLock, Run, Workflow
+from workflows.models import BulkOperation, DeadLetter, Dependency, InboxMessage, ResourceLock, Run, Workflow
 
 PLAIN = {
     "overview": "overview",
@@ -18,6 +18,7 @@ PLAIN = {
     "runs": "run-list",
     "dependencies": "dependency-list",
     "dead-letters": "dead-letter-list",
+    "completeness": "completeness",
     "contracts": "contract-list",
     "reconciliation": "reconciliation-list",
     "bulk": "bulk-list",
@@ -81,13 +82,8 @@ def places() -> Iterator[Place]:
     yield from _objects("dependency", troubled, "dependency-detail", lambda dependency: dependency.name)
     taken = ResourceLock.objects.filter(run__isnull=False)[:1]
     yield from _objects("lock-break", taken, "lock-break", lambda lock: lock.key)
-    letters = DeadLetter.objects.order_by("-status", "-replay_count", "-id")[:1]
-    yield from _objects("dead-letter", letters, "dead-letter", lambda letter: letter.pk)
-    for command in ("replay", "edit", "discard"):
-        yield from _objects(f"dead-letter-{command}", letters, f"dead-letter-{command}", lambda letter: letter.pk)
-    for contract in every_contract()[:1]:
-        yield Place("contract", reverse("contract", args=[contract.name]))
     yield Place("reconciliation-check", reverse("reconciliation-detail", args=["trust-account"]))
+    yield from _of_events()
     yield from _objects("audit-entry", entries, "audit-entry", lambda entry: entry.id)
     people = User.objects.filter(username="team_operator")
     yield from _objects("access-person", people, "access-person", lambda user: user.username)
@@ -100,6 +96,19 @@ def places() -> Iterator[Place]:
     yield Place("login", reverse("login"), persona="")
     yield Place("error-404", "/nowhere/")
     yield Place("error-403", reverse("audit-list"), persona="viewer")
+
+
+def _of_events() -> Iterator[Place]:
+    """Yield the pages of dead letters, missed events and contracts."""
+    letters = DeadLetter.objects.order_by("-status", "-replay_count", "-id")[:1]
+    yield from _objects("dead-letter", letters, "dead-letter", lambda letter: letter.pk)
+    for command in ("replay", "edit", "discard"):
+        yield from _objects(f"dead-letter-{command}", letters, f"dead-letter-{command}", lambda letter: letter.pk)
+    missed = InboxMessage.objects.filter(status="pending").order_by("-due_at")[:1]
+    for command in ("send", "give-up"):
+        yield from _objects(f"missed-{command}", missed, f"missed-{command}", lambda row: row.pk)
+    for contract in every_contract()[:1]:
+        yield Place("contract", reverse("contract", args=[contract.name]))
 
 
 def _objects(name: str, rows: Iterable[Any], url_name: str, key: Callable[[Any], object]) -> Iterator[Place]:

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from portal.core.actor import Actor
 from portal.core.clock import now
-from tests.deadletters.shop import make_letter, subscriber
+from tests.deadletters.shop import make_event, make_letter, make_missed, subscriber
 from tests.factories import make_run
 from workflows.deadletters.services import discard_dead_letter, edit_and_replay_dead_letter, replay_dead_letter
 from workflows.events.endings import bury
-from workflows.models import DeadLetter, InboxMessage
+from workflows.models import DeadLetter, InboxMessage, OutboxMessage
 
 _UNKNOWN_CLIENT = "No client “{}” in the register of clients"
 
@@ -57,3 +57,6 @@ def many_are_dead(actor: Actor) -> None:
             "stack": [],
         },
     )
+    for hours in (0.2, 0.7, 5, 30, 30, 200):
+        make_missed(overdue=timedelta(hours=hours))
+    OutboxMessage.objects.filter(pk__in=[make_event().pk for _ in range(3)]).update(routed_at=None)

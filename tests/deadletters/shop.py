@@ -138,3 +138,18 @@ def make_letter(
         "died_at": died_at or now() - timedelta(minutes=10),
     }
     return DeadLetter.objects.create(**values | fields)
+
+
+def make_missed(*, workflow: WorkflowRow | None = None, overdue: timedelta = timedelta(minutes=5)) -> InboxMessage:
+    """Return an event that its subscriber should have acted on, and has not."""
+    message, workflow = make_event(), workflow or subscriber()
+    return InboxMessage.objects.create(
+        consumer=workflow.slug,
+        kind=InboxMessage.Kind.START,
+        workflow=workflow,
+        message=message,
+        key=message.key,
+        status=InboxMessage.Status.PENDING,
+        due_at=now() - overdue,
+        created_at=message.emitted_at,
+    )

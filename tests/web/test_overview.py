@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from portal.core import audit
 from portal.core.clock import now
 from portal.web.overview import Overview, overview
+from tests.deadletters.shop import make_letter, make_missed
 from tests.definitions import PARTNER_PAYOUT, SETTLE_INVOICE
 from tests.factories import make_heartbeat, make_run, make_team, make_workflow, open_breaker
 from tests.personas import Personas
@@ -184,14 +185,14 @@ def test_only_what_is_within_reach_is_told(personas: Personas, settle: Workflow)
     assert seen_by(personas, "outsider").verdict.words == "Nothing to watch yet"
 
 
-def test_page_costs_at_most_thirteen_queries_however_much_is_wrong(
+def test_page_costs_at_most_fourteen_queries_however_much_is_wrong(
     personas: Personas, settle: Workflow, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     open_breaker()
     for status in RunStatus:
         make_run(settle, status=status)
     client = personas.client("operator")
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         html = client.get("/").content.decode()
     assert "What needs a person" in html
 
@@ -219,3 +220,19 @@ def test_runbook_is_shown_to_whoever_sees_its_workflow(personas: Personas, settl
     assert "<h2>" in client.get("/runbooks/settle-invoice/").content.decode()
     assert client.get("/runbooks/no-such-book/").status_code == 404
     assert personas.client("outsider").get("/runbooks/settle-invoice/").status_code in {403, 404}
+
+
+def test_dead_letters_that_grow_and_events_that_nobody_acted_on_need_a_person(
+    personas: Personas, settle: Workflow
+) -> None:
+    for minutes in (5, 60 * 30):
+        make_letter(workflow=settle, died_at=now() - timedelta(minutes=minutes))
+    make_missed(workflow=settle)
+    letters, missed = seen_by(personas).concerns
+    assert letters.title == "2 dead letters of Settle an invoice, 1 more than an hour ago"
+    assert letters.cause == "The payload does not fit: amount: Input should be greater than 0"
+    assert [(str(money.amount), money.currency) for money in letters.money] == [("500.00", "EUR")]
+    assert letters.url == "/dead-letters/?consumer=settle-invoice"
+    assert missed.title == "1 event “test.received” never reached Settle an invoice"
+    assert missed.url == "/completeness/?event=test.received&consumer=settle-invoice"
+    assert seen_by(personas, "outsider").concerns == []

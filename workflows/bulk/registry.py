@@ -6,8 +6,9 @@ from portal.core.errors import NotFound
 from workflows.bulk.kinds import BulkCommand, BulkKind
 from workflows.bulk.runs import RUNS
 from workflows.deadletters.bulk import DEAD_LETTERS
+from workflows.events.pages.bulk import MISSED_EVENTS
 
-KINDS: dict[str, BulkKind] = {kind.name: kind for kind in (RUNS, DEAD_LETTERS)}
+KINDS: dict[str, BulkKind] = {kind.name: kind for kind in (RUNS, DEAD_LETTERS, MISSED_EVENTS)}
 
 
 def kind_of(name: str) -> BulkKind:

@@ -179,13 +179,13 @@ def _dialog(asked: Asked, form: CommandForm, *, status: int = 200, **context: ob
     name, letter = asked.command.name, asked.letter
     offer = next(offer for offer in offers(asked.actor, letter) if offer.name == name)
     context |= {
-        "letter": letter,
+        "message": letter.message,
+        "back": reverse("dead-letter", args=[letter.pk]),
         "words": dialog_words(name, letter),
         "hindrance": offer.hindrance,
         "form": form,
         "reasons": REASONS[name],
         "action": offer.url,
-        "contract": reading.reader_of(letter),
     }
     return render_page(asked.request, "deadletters/dialog.html", "deadletters/_dialog.html", context, status=status)
 
