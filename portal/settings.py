@@ -26,7 +26,7 @@ INSTALLED_APPS = [
     "incidents",
     "portal.web",
     "portal.stack",
-    *(["portal.demo", "portal.demo.billing", "portal.demo.trust"] if DEMO else []),
+    *(["portal.demo", "portal.demo.billing", "portal.demo.transfers", "portal.demo.trust"] if DEMO else []),
     *FLOW_APPS,
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from random import Random
 
 from portal.demo import flows
@@ -17,12 +18,16 @@ from portal.demo.history.settle import Settlement
 from portal.demo.history.story import Rows
 from portal.demo.history.trust import Deposits, TrustStory
 from portal.demo.people import OLGA, SAM
+from portal.demo.transfers import history as transfers
+from portal.demo.transfers.flows import TransferRequest, payment_confirmation
+from portal.demo.transfers.history import TransferStory
 from portal.demo.trust.flows import StatementDay, trust_account_reconciliation
 from workflows.models import Workflow
 
 DAYS = 30
 INVOICES_PER_DAY = 150
 SHARES_PER_DAY = 9
+TRANSFERS_PER_DAY = 18
 SEED = 20
 BILLING = "Billing system"
 # Nothing of the ordinary past ends later than this before now; the open cases are placed by hand.
@@ -78,8 +83,9 @@ class Past:
         """Return the rows of all stories."""
         rows = Rows()
         deposits = Deposits(self._rng, self.start, self.now)
-        stories = (*self._settlements(), *self._batch_in_the_outage(), *self._payouts(), *self._open_cases())
-        for told in (*(story.told() for story in stories), *self._comparisons(deposits), deposits.rows):
+        stories = (self._settlements(), self._batch_in_the_outage(), self._payouts(), self._open_cases())
+        told_alone = (story.told() for story in chain(*stories, self._transfers()))
+        for told in (*told_alone, *self._comparisons(deposits), deposits.rows):
             for field in fields(Rows):
                 getattr(rows, field.name).extend(getattr(told, field.name))
         return rows
@@ -128,6 +134,15 @@ class Past:
         for at in arrivals(self._rng, self.start, self.now - QUIET, per_day=SHARES_PER_DAY):
             scene = self._rng.choices(scenes, weights)[0]
             yield self._payout(at, scene, account=CLOSED_ACCOUNT if scene is payout.be_released else "")
+
+    def _transfers(self) -> Iterator[TransferStory]:
+        rng = Random(SEED + 1)  # noqa: S311 - of its own, so that the other stories stay what they were
+        workflow = self._workflows[payment_confirmation.name]
+        for number, at in enumerate(arrivals(rng, self.start, self.now - QUIET, per_day=TRANSFERS_PER_DAY), 1):
+            request = TransferRequest.for_invoice(some_invoice(rng, 900_000 + number, at))
+            story = TransferStory(workflow, payment_confirmation, request, at, rng, BILLING)
+            transfers.go_well(story) if rng.random() < 0.91 else transfers.go_unpaid(story)
+            yield story
 
     def _open_cases(self) -> Iterator[Settlement | PayoutStory]:
         """Yield what waits for a person now. Every one can really be repaired."""

@@ -122,6 +122,13 @@ class Story:
         row.status, row.ended_at = StepStatus.SUCCEEDED, self.at
         row.output = output.model_dump(mode="json")
 
+    def settle_wait(self, step: str, event: BaseModel | None, waited: float) -> None:
+        """The event came for which the run had waited so long, or its time was up."""
+        row = self._row(step)
+        row.status, row.started_at, row.ended_at = StepStatus.SUCCEEDED, self.at - timedelta(seconds=waited), self.at
+        row.output = event.model_dump(mode="json") if event else None
+        self.event("step.succeeded", step, **({} if event else {"timed_out": True}))
+
     def skip(self, step: str) -> None:
         """The step's condition was not met."""
         row = self._row(step)

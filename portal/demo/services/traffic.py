@@ -22,6 +22,8 @@ from portal.demo.history.rhythm import intensity
 from portal.demo.people import MONA
 from portal.demo.services.history import tell_the_sandbox_if_it_listens
 from portal.demo.services.places import sandbox_url
+from portal.demo.transfers.bank import tell_of_transfers
+from portal.demo.transfers.flows import TransferRequest, payment_confirmation
 from portal.demo.trust.traffic import TrustTraffic
 from workflows.engine.state import RunStatus
 from workflows.models import ApprovalRequest, Run
@@ -71,8 +73,12 @@ class Traffic:
         self._clear_an_old_failure()
         self._answer_an_old_question()
         self._trust.turn(ACTOR)
-        if self._rng.random() < 0.12:
+        tell_of_transfers()
+        what = self._rng.random()
+        if what < 0.12:
             self._start_payout()
+        elif what > 0.88:
+            self._start_transfer()
         else:
             self._start_settlement()
         return self._pause()
@@ -99,6 +105,14 @@ class Traffic:
         share = some_share(self._rng, now(), account=account)
         key = f"{share.partner_id} {share.month} {now():%Y-%m-%dT%H:%M:%S}"
         flows.partner_payout.start(share, idempotency_key=key, actor=ACTOR)
+
+    def _start_transfer(self) -> None:
+        moment = now()
+        invoice = some_invoice(self._rng, int(moment.timestamp()) % 1_000_000, moment)
+        request = TransferRequest.for_invoice(invoice)
+        payment_confirmation.start(
+            request, idempotency_key=f"{invoice.invoice_number} {moment:%Y-%m-%d}", actor=ACTOR
+        )
 
     def _clear_an_old_failure(self) -> None:
         """Roll back a run of this traffic that failed long ago, or cancel it if it had done nothing."""
