@@ -10,11 +10,17 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from portal.core.actor import SYSTEM
+from portal.core.clock import now
+from workflows.definition.event import Event
 from workflows.definition.workflow import WorkflowDefinition
+from workflows.engine.holder import identity
 from workflows.engine.items import work
 from workflows.engine.runner import advance
 from workflows.engine.state import WaitingReason
-from workflows.models import ItemSlot, Run, StepItem, StepRun
+from workflows.events import inbox, store
+from workflows.events.router import route_events
+from workflows.events.services import emit_event
+from workflows.models import EventWait, InboxMessage, ItemSlot, OutboxMessage, Run, StepItem, StepRun
 from workflows.services import roll_back_run, start_run
 
 I = TypeVar("I", bound=BaseModel)  # noqa: E741 - the input
@@ -44,6 +50,7 @@ def take_on(run: Run, *, rounds: int = 50) -> Run:
             _do_items(run)
         if run.status not in _WAITED_FOR:
             return run
+        EventWait.objects.filter(run=run, closed_at=None).update(expires_at=now())
         Run.objects.filter(pk=run.pk, status="waiting").update(
             status="queued", waiting_reason="", waiting_on="", wake_at=None
         )
@@ -55,6 +62,25 @@ def _do_items(run: Run) -> None:
     StepItem.objects.filter(run=run).update(next_attempt_at=None)
     for slot in ItemSlot.objects.filter(run=run):
         work(run.pk, slot.step, slot.number)
+
+
+def tell(event: Event) -> list[Run]:
+    """Emit an event and let its subscribers act on it; returns the runs that it started, taken as far as they go.
+
+    A run that comes to wait for it later finds it there.
+    """
+    message = emit_event(actor=SYSTEM, event=event).message
+    route_events()
+    while taken := store.take(20, by=identity(), lease=60):
+        for inbox_id, attempt in taken:
+            inbox.handle(inbox_id, attempt)
+    started = InboxMessage.objects.filter(message=message, kind="start", run__isnull=False)
+    return [take_on(row.run) for row in started.select_related("run__workflow") if row.run]
+
+
+def told_by(run: Run) -> list[tuple[str, Any]]:
+    """Return the events that the run has emitted, oldest first, each as (name, payload)."""
+    return list(OutboxMessage.objects.filter(run=run).order_by("id").values_list("name", "payload"))
 
 
 def outputs(run: Run) -> dict[str, Any]:

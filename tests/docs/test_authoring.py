@@ -54,7 +54,7 @@ def run(app: Path, *arguments: str | Path, **environment: str) -> str:
 def test_the_guides_own_tests_pass(app: Path) -> None:
     said = run(app, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT, app / "late_fees")
     assert said.startswith("exit code 0"), said
-    assert "6 passed" in said
+    assert "8 passed" in said
 
 
 def test_a_mistake_is_told_in_the_words_of_the_guide(app: Path) -> None:
@@ -63,6 +63,18 @@ def test_a_mistake_is_told_in_the_words_of_the_guide(app: Path) -> None:
     said = run(app, ROOT / "manage.py", "check", **NOWHERE)
     assert blocks("text")["mistake"].strip() in said
     assert "late_fees/flows.py:" in said
+
+
+def test_a_contract_that_is_broken_is_told_in_the_words_of_the_guide(app: Path) -> None:
+    with (app / "late_fees" / "flows.py").open("a") as flows:
+        flows.write(
+            'class FeeWaivedInPart(Event, name="late-fee.waived", version=2, key="invoice"):\n'
+            "    invoice: str\n    client: str\n    amount: Decimal\n"
+        )
+    for command in (("check",), ("contracts", "check")):
+        said = run(app, ROOT / "manage.py", *command, **NOWHERE)
+        assert said.startswith("exit code 1")
+        assert blocks("text")["contract"].strip() in said
 
 
 def test_the_guides_code_is_well_formed() -> None:

@@ -192,9 +192,9 @@ class Fleet:
         armed.touch()
         return armed
 
-    def load(self, batch: str, runs: int, *, rollback: bool = False) -> subprocess.Popen[bytes]:
+    def load(self, batch: str, runs: int, *, rollback: bool = False, verb: str = "") -> subprocess.Popen[bytes]:
         """Start a process that starts runs (or rolls back those of a batch); it may be started again if it dies."""
-        verb = "rollback" if rollback else "start"
+        verb = verb or ("rollback" if rollback else "start")
         return spawn(
             (sys.executable, "-m", "tests.faults.load", verb, batch, str(runs)),
             environment=self.environment,
@@ -203,16 +203,18 @@ class Fleet:
             death_signal=signal.SIGKILL,
         )
 
-    def load_until_done(self, batch: str, runs: int, *, seconds: float, rollback: bool = False) -> None:
+    def load_until_done(
+        self, batch: str, runs: int, *, seconds: float, rollback: bool = False, verb: str = ""
+    ) -> None:
         """Have all runs of a batch started, however often the process that starts them dies."""
-        process = self.load(batch, runs, rollback=rollback)
+        process = self.load(batch, runs, rollback=rollback, verb=verb)
 
         def done() -> bool:
             nonlocal process
             if process.poll() is None:
                 return False
             if process.returncode != 0:
-                process = self.load(batch, runs, rollback=rollback)
+                process = self.load(batch, runs, rollback=rollback, verb=verb)
                 return False
             return True
 

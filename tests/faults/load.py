@@ -1,14 +1,17 @@
 """``python -m tests.faults.load start BATCH RUNS``: start runs of both demo flows; may die and be started again.
 
 Each run has its idempotency key from batch and number, so starting a batch twice starts each run once. Every
-tenth request is sent twice on purpose. ``rollback`` rolls all runs of a batch back.
+tenth request is sent twice on purpose. ``rollback`` rolls all runs of a batch back; ``transfers`` starts runs that
+wait for an event, and emits it.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from decimal import Decimal
+from zlib import crc32
 
 import django
 
@@ -20,6 +23,8 @@ from django.db import connection  # noqa: E402
 from portal.core.actor import SYSTEM  # noqa: E402
 from portal.core.errors import PortalError  # noqa: E402
 from portal.demo.flows import Invoice, PartnerShare, partner_payout, settle_invoice  # noqa: E402
+from portal.demo.transfers.flows import PaymentConfirmed, TransferRequest, payment_confirmation  # noqa: E402
+from workflows.events.services import emit_event  # noqa: E402
 from workflows.models import Run  # noqa: E402
 from workflows.services import roll_back_run  # noqa: E402
 
@@ -53,11 +58,38 @@ def roll_back(batch: str, number: int) -> None:
         roll_back_run(actor=SYSTEM, run_id=run.pk, reason="The fault test rolls it back")
 
 
+def invoice_of(batch: str, number: int) -> str:
+    """Return an invoice number of this batch alone."""
+    return f"INV-{2000 + crc32(batch.encode()) % 7000}-{number:05}"
+
+
+def await_transfer(batch: str, number: int) -> None:
+    """Start a run that waits for a payment; the bank tells of it twice, and of every third before there is a run."""
+    key = invoice_of(batch, number)
+    notice = PaymentConfirmed(
+        invoice_number=key,
+        client_id="harbour-lane-estates",
+        amount=Decimal(100 + number),
+        currency="EUR",
+        bank_reference=key,
+    )
+    request = TransferRequest(
+        invoice_number=key, client_id=notice.client_id, amount=notice.amount, receipt_to="a@client.example"
+    )
+    if number % 3 == 0:
+        emit_event(actor=SYSTEM, event=notice, source_id=key)
+    payment_confirmation.start(request, idempotency_key=f"{batch}:{number}")
+    emit_event(actor=SYSTEM, event=notice, source_id=key)
+
+
+DOES: dict[str, Callable[[str, int], None]] = {"start": start, "rollback": roll_back, "transfers": await_transfer}
+
+
 def insist(batch: str, number: int, *, verb: str) -> None:
     """Do it, however often the database is away."""
     while True:
         try:
-            start(batch, number) if verb == "start" else roll_back(batch, number)
+            DOES[verb](batch, number)
         except (DatabaseError, PortalError) as exc:
             print(f"load: {type(exc).__name__}: {exc}", flush=True)  # noqa: T201 - into the fleet's log
             connection.close()
