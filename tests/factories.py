@@ -164,7 +164,7 @@ def make_schedule(workflow: Workflow | None = None, **fields: Any) -> Schedule:
 
 def ask_for(run: Run, **fields: Any) -> ApprovalRequest:
     """Return what ``run``, which waits at its step, asks a person."""
-    run.waiting_reason, run.waiting_on = WaitingReason.APPROVAL, run.workflow.team.slug
+    run.waiting_reason, run.waiting_on = WaitingReason.APPROVAL, f"approval by {run.workflow.team.slug}"
     run.wake_at = now() + timedelta(days=2)
     run.save()
     values: dict[str, Any] = {"question": "Pay 5,400.00 EUR to northwind-advisers?", "facts": [["Month", "2026-10"]]}

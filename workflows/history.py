@@ -113,8 +113,7 @@ def _of_wait(event: RunEvent) -> str:
     if event.kind != "step.waiting":
         return ""
     on = event.data.get("on", "")
-    words = {"timer": "sleeps", "approval": f"waits for approval by {on}"}
-    return words.get(event.data.get("reason", ""), f"waits for {on}" if on else "")
+    return "sleeps" if event.data.get("reason") == "timer" else f"waits for {on}" if on else ""
 
 
 def _message(event: RunEvent, error: Json) -> str:

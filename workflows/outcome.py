@@ -211,7 +211,7 @@ def _waiting_for_approval(facts: Facts, since: datetime) -> Outcome:
     run = facts.run
     if "step.asked" in facts.last and facts.declared(run.current_step).get("kind") != "approval":
         return _asked(facts, since)
-    headline: Sentence = (f"Waits for approval by {run.waiting_on} since ", since)
+    headline: Sentence = (f"Waits for {run.waiting_on} since ", since)
     if run.wake_at:
         headline = (*headline, ", until ", run.wake_at)
     asked, reminded = facts.last.get("step.waiting"), facts.last.get("step.reminded")

@@ -130,8 +130,8 @@ def waiting_words(run: Run) -> str:
         return f"for {run.waiting_on}"
     if run.waiting_reason == WaitingReason.ITEMS:
         return f"items {run.waiting_on}"  # "items 4200 of 10000 done"
-    if run.waiting_reason == WaitingReason.APPROVAL and run.waiting_on:
-        return f"for approval by {run.waiting_on}"
+    if run.waiting_reason == WaitingReason.APPROVAL and run.waiting_on.startswith("approval by "):
+        return f"for {run.waiting_on}"
     if run.waiting_reason == WaitingReason.EVENT and run.waiting_on:
         return f"for {run.waiting_on}"
     words = _WAITING_WORDS.get(WaitingReason(run.waiting_reason), "")

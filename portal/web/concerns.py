@@ -317,15 +317,19 @@ def _awaiting_approval(scene: Scene) -> Iterator[Concern]:
     def waits(g: RunGroup) -> bool:
         return g.reason == WaitingReason.APPROVAL and not g.is_undecided
 
-    for groups in _gathered(scene, lambda g: g.workflow_id, waits):
-        workflow, runs = _workflow(scene, groups), _count(groups)
+    def is_approval(g: RunGroup) -> bool:  # else a step has failed and asks what it should have given
+        return g.waits_on.startswith("approval by ")
+
+    for groups in _gathered(scene, lambda g: (g.workflow_id, is_approval(g)), waits):
+        workflow, runs, on = _workflow(scene, groups), _count(groups), groups[0].waits_on
+        verb, what = "waits" if runs == 1 else "wait", "an approval" if is_approval(groups[0]) else "a person"
         yield _of_runs(
             scene,
             groups,
             state=StateName.WAITING,
             urgency=40,
-            title=f"{some_runs(runs)} of {workflow.title} {'waits' if runs == 1 else 'wait'} for an approval",
-            cause=f"Asked of {groups[0].waits_on}. Nothing goes on before somebody has said yes or no.",
+            title=f"{some_runs(runs)} of {workflow.title} {verb} for {what}",
+            cause=f"It needs an {on}; nothing goes on before." if is_approval(groups[0]) else on,
             action=_see(runs),
             url=runs_url(waiting="approval", workflow=workflow.slug),
         )

@@ -17,6 +17,37 @@ BLOCK = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INHERITED = {n: v for n, v in os.environ.items() if not n.startswith(("PYTEST_", "DATABASE_URL", "REDIS_URL"))}
 NOWHERE = {"DATABASE_URL": "postgresql://nobody@localhost/none", "REDIS_URL": "redis://localhost/0"}
 
+AROUND_THE_WAITS = """
+from datetime import date, datetime
+
+from workflows import Approval, Schedule
+
+
+class Reminder(BaseModel):
+    client: str
+
+
+class ClosingDay(BaseModel):
+    day: date
+
+
+reminders = Workflow(
+    "reminders",
+    version=1,
+    owner="billing",
+    input=Reminder,
+    objective=Objective(success=0.99, within=timedelta(minutes=15)),
+    runbook="late-fees",
+)
+
+
+@reminders.step(effect=Effect.PURE)
+def remind(reminder: Reminder) -> Reminder:
+    return reminder
+
+
+"""
+
 
 def blocks(language: str) -> dict[str, str]:
     """Return the guide's code by the name after the language; blocks of one name are put together."""
@@ -75,6 +106,13 @@ def test_a_contract_that_is_broken_is_told_in_the_words_of_the_guide(app: Path) 
         said = run(app, ROOT / "manage.py", *command, **NOWHERE)
         assert said.startswith("exit code 1")
         assert blocks("text")["contract"].strip() in said
+
+
+def test_the_waits_and_schedules_of_the_guide_are_accepted(app: Path) -> None:
+    with (app / "late_fees" / "flows.py").open("a") as flows:
+        flows.write(AROUND_THE_WAITS + blocks("python")["pauses"] + blocks("python")["schedule"])
+    said = run(app, ROOT / "manage.py", "check", **NOWHERE)
+    assert said.startswith("exit code 0"), said
 
 
 def test_the_guides_code_is_well_formed() -> None:

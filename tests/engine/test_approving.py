@@ -69,7 +69,7 @@ def test_a_run_asks_and_holds_no_worker() -> None:
     assert (run.status, run.waiting_reason, run.waiting_on, run.lease_owner) == (
         "waiting",
         "approval",
-        "test-team",
+        "approval by test-team",
         "",
     )
     assert request_of(run).question == "Pay 100 for share of A-1?"
@@ -139,7 +139,7 @@ def test_it_needs_the_right_to_approve(personas: Personas, name: str) -> None:
 
 def test_a_definition_may_ask_for_a_role(personas: Personas) -> None:
     run = asked(strict_flow)
-    assert run.waiting_on == "manager of test-team"
+    assert run.waiting_on == "approval by manager of test-team"
     with pytest.raises(Forbidden, match="needs the role manager"):
         approve_step(actor=personas.actor("operator"), run_id=run.pk, reason=WHY)
     approve_step(actor=personas.actor("manager"), run_id=run.pk, reason=WHY)

@@ -43,7 +43,7 @@ class PayoutStory(Story):
         question = flows.payout_question(self.data, self.share)
         pause = self.rng.uniform(300, 5400)
         reason = "Checked against the partner's agreement."
-        told = {"reason": "approval", "on": flows.partner_payout.owner, "question": question.text}
+        told = {"reason": "approval", "on": f"approval by {flows.partner_payout.owner}", "question": question.text}
         self.event("step.waiting", "approve_payout", **told)
         answer = Approval(approved=True, by=MONA.label, reason=reason, at=self.at + timedelta(seconds=pause))
         self.pause_at("approve_payout", answer, pause)

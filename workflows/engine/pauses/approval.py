@@ -52,7 +52,7 @@ def _open(session: Session, step: PausingStep[Any]) -> ApprovalRequest | None:
 
 def _by_whom(session: Session, terms: ApprovalTerms) -> str:
     owner = session.definition.owner
-    return f"{' or '.join(terms.roles)} of {owner}" if terms.roles else owner
+    return f"approval by {' or '.join(terms.roles)} of {owner}" if terms.roles else f"approval by {owner}"
 
 
 def _ask(session: Session, step: PausingStep[Any], terms: ApprovalTerms) -> ApprovalRequest:
