@@ -96,10 +96,10 @@ def queues_check() -> Check:
         return Check(
             "queues",
             False,
-            f"Runs wait in {', '.join(alone)}, and no worker takes from there.",
+            f"Work waits in {', '.join(alone)}, and no worker takes from there.",
             f"Start one: `celery -A portal worker -Q {','.join(alone)}`.",
         )
-    return Check("queues", True, "Every queue with runs has a worker.")
+    return Check("queues", True, "Every queue that holds something has a worker.")
 
 
 def workflows_check() -> Check:

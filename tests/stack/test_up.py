@@ -61,7 +61,7 @@ def test_what_is_killed_is_started_again_and_the_data_outlives_it_all(stack: UpS
 
 def test_other_commands_find_the_running_stack_and_a_second_one_is_refused(stack: UpStack) -> None:
     stack.start()
-    assert "Every queue with runs has a worker." in stack.command("doctor").stdout
+    assert "Every queue that holds something has a worker." in stack.command("doctor").stdout
     second = stack.command("up")
     assert second.returncode == 1
     assert f"Evenkeel already runs from this folder: http://localhost:{stack.port}" in second.stderr
