@@ -15,7 +15,8 @@ def unpolled_queues() -> list[str]:
     workers = Heartbeat.objects.filter(kind=Heartbeat.Kind.WORKER, seen_at__gte=clock.now() - SILENT_AFTER)
     polled = {queue for queues in workers.values_list("queues", flat=True) for queue in queues}
     used = Run.objects.exclude(status__in=FINAL_RUN_STATUSES).order_by().values_list("queue", flat=True).distinct()
-    events = {EVENTS} if InboxMessage.objects.filter(status="pending", next_attempt_at__isnull=False).exists() else set()
+    to_take = InboxMessage.objects.filter(status=InboxMessage.Status.PENDING, next_attempt_at__isnull=False)
+    events = {EVENTS} if to_take.exists() else set()
     return sorted({*used, *events} - polled)
 
 
