@@ -33,6 +33,8 @@ def short_words(step: Json) -> str:
         return f"Runs {terms['title']}"
     if step["kind"] == "approval" and terms.get("expires_seconds"):
         return f"Asks a person · {_length(terms['expires_seconds'])} to answer"
+    if step["kind"] == "wait_for" and terms:
+        return f"Waits for {terms['event']['name']}"
     return _KINDS[step["kind"]][0]
 
 
@@ -45,8 +47,17 @@ def sentences(step: Json) -> list[str]:
             return [held, *_of_approval(terms)] if terms else [held]
         case "child":
             return [held, "If the other run fails, so does this step; a resume resumes both."]
+        case "wait_for":
+            return [held, *_of_event(terms)] if terms else [held]
         case _:
             return [held]
+
+
+def _of_event(terms: Json) -> list[str]:
+    return [
+        "The event may come before the run does.",
+        f"After {_length(terms['timeout_seconds'])} without it the run goes on, with nothing in its place.",
+    ]
 
 
 def _of_approval(terms: Json) -> list[str]:

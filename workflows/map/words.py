@@ -64,8 +64,10 @@ def other_facts(step: Step) -> list[str]:
     fallback = _fallback_sentence(step)
     hidden = f"Hidden from most people: {', '.join(step['sensitive'])}." if step["sensitive"] else ""
     each = f"{each_words(step)}." if "each" in step else ""
+    emits = f"Emits {' and '.join(event['name'] for event in step.get('emits', ()))}."
     facts = [
         (each, each),
+        (emits, step.get("emits")),
         ("A rollback can undo it.", step["compensates"]),
         ("A rollback cannot undo it.", step["effect"] != "pure" and not step["compensates"]),
         ("After a crash, a check finds out whether it happened.", step["verifies"]),
