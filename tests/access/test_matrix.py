@@ -19,7 +19,7 @@ from portal.core.permissions import OBJECT_PERMISSIONS, ROLE_PERMISSIONS, Permis
 from tests.access.table import PUBLIC, ROWS, Row
 from tests.access.walk import Address, addresses
 from tests.bulk.help import begin
-from tests.deadletters.shop import make_letter
+from tests.deadletters.shop import make_letter, subscriber
 from tests.factories import make_dependency, make_lock, make_run, make_schedule, make_team, make_workflow
 from tests.personas import Personas
 from workflows.engine.state import RunStatus
@@ -80,6 +80,7 @@ def world(personas: Personas, monkeypatch: pytest.MonkeyPatch) -> World:
     make_lock("ledger:client-17", run)
     make_schedule(run.workflow)
     foreign = make_run(other, status=RunStatus.FAILED)
+    subscriber()
     letter, foreign_letter = (make_letter(workflow=each.workflow) for each in (run, foreign))
     entry = record(actor=SYSTEM, action="tests.world.made")
     operation = begin(personas.actor("team_operator"))

@@ -25,7 +25,7 @@ from portal.core.openapi import openapi
 from portal.wsgi import application
 from tests.api.client import make_token
 from tests.bulk.help import begin
-from tests.deadletters.shop import make_letter
+from tests.deadletters.shop import make_letter, make_missed
 from tests.factories import make_lock, make_run
 from tests.personas import Personas
 from workflows.engine.state import RunStatus
@@ -68,6 +68,8 @@ def real(personas: Personas) -> dict[str, list[str]]:
         "step": ["charge", "send_receipt"],
         "slug": ["settle-invoice", "partner-payout"],
         "key": [make_lock("ledger:client-17", runs[2]).key],
+        "inbox_id": [str(make_missed(workflow=workflow).pk) for _ in range(3)],
+        "event": ["test.received"],
         "letter_id": [str(make_letter(workflow=workflow).pk) for _ in range(3)],
         "operation_id": [str(begin(personas.actor("operator")).pk)],
         "check": ["trust-account"],

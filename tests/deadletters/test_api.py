@@ -7,7 +7,8 @@ import pytest
 from portal.core.models import AuditEntry
 from portal.core.permissions import Permission
 from tests.api.client import Api
-from tests.deadletters.shop import make_letter
+from tests.deadletters.shop import make_letter, make_missed
+from tests.factories import make_heartbeat
 from tests.personas import Personas
 from workflows.deadletters.services import edit_and_replay_dead_letter
 from workflows.models import DeadLetter
@@ -85,3 +86,41 @@ def test_what_does_not_fit_or_comes_too_late_is_refused(personas: Personas) -> N
     assert list(answer.json["errors"]) == ["payload.amount"]
     late = api.post(path, {"reason": REASON, "payload": letter.payload, "expected_revision": 3})
     assert late.problem == (409, "stale-version")
+
+
+def test_completeness_tells_the_gap_and_whether_it_can_see(personas: Personas) -> None:
+    make_missed()
+    make_letter()
+    api = Api(personas.viewer)
+    assert api.get("/completeness/").json["can_see"] is False
+    make_heartbeat("worker")
+    make_heartbeat("dispatcher")
+    answer = api.get("/completeness/").json
+    assert (answer["can_see"], answer["gap"], answer["amounts"]) == (True, 2, {"EUR": "500.00"})
+    (subscription,) = answer["subscriptions"]
+    assert (subscription["subscriber"], subscription["missing"], subscription["dead"]) == ("test-book-payment", 1, 1)
+
+
+@pytest.mark.parametrize(("command", "status"), [("send", "pending"), ("give-up", "discarded")])
+def test_a_missed_event_is_found_and_acted_on(personas: Personas, command: str, status: str) -> None:
+    missed, api = make_missed(), Api(personas.operator)
+    (found,) = api.get("/completeness/missed/", {"consumer": "test-book-payment"}).json["results"]
+    assert found["id"] == str(missed.pk)
+    path = f"/completeness/missed/{missed.pk}/{command}/"
+    assert Api(personas.viewer).post(path, {"reason": REASON}).problem == (403, "forbidden")
+    assert api.post(path, {"reason": "short"}).problem == (422, "invalid-input")
+    assert api.post(path, {"reason": REASON}, key="k-1").json["status"] == status
+    assert api.post(path, {"reason": REASON}, key="k-1").status == 200
+    assert AuditEntry.objects.filter(object_type="event").count() == 1
+
+
+def test_contracts_come_with_their_schema_and_their_readers(personas: Personas) -> None:
+    make_letter()
+    api = Api(personas.viewer)
+    found = next(each for each in api.get("/contracts/").json["results"] if each["name"] == "test.received")
+    assert found == api.get("/contracts/test.received/").json
+    assert found["within_seconds"] == 900
+    assert [each["workflow"] for each in found["consumers"]] == ["test-book-payment"]
+    assert found["versions"][0]["number"] == 2
+    assert "iban" in found["versions"][0]["json_schema"]["properties"]
+    assert Api(personas.team_operator).get("/contracts/test.received/").problem == (404, "not-found")

@@ -18,8 +18,8 @@ def consumer_title(row: InboxMessage) -> str:
 def why_missing(row: InboxMessage) -> str:
     """Return why nobody may have acted on it, in a few words."""
     if row.kind == InboxMessage.Kind.WAIT:
-        return f"No run of “{consumer_title(row)}” has waited for its key."
-    return f"No worker has acted on it for “{consumer_title(row)}”."
+        return "No run has waited for its key."
+    return "No worker has acted on it."
 
 
 def send_words(row: InboxMessage) -> Words:
