@@ -19,7 +19,7 @@ from tests.personas import Personas
 from workflows.bulk.preview import dry_run
 from workflows.engine.state import RunStatus, StepStatus
 from workflows.errors import OutcomeUnknown
-from workflows.models import BulkOperation, RunEvent
+from workflows.models import BulkOperation, RunEvent, StepRun
 
 pytestmark = pytest.mark.django_db
 
@@ -137,3 +137,15 @@ def test_the_number_of_queries_does_not_grow_with_the_runs(
         make_run(workflow, status=RunStatus.FAILED)
     with django_assert_max_num_queries(8):
         assert dry_run(personas.actor("operator"), select()).count == 30
+
+
+def test_of_a_degraded_run_the_items_that_failed_are_done_again(personas: Personas) -> None:
+    summary = {"total": 3, "failed": 1, "missing": ["b"], "worth": {}, "done": 2}
+    run = make_run(make_workflow(), status=RunStatus.DEGRADED)
+    StepRun.objects.filter(run=run, step="charge").update(output=summary)
+    make_run(run.workflow, status=RunStatus.DEGRADED)
+    found = dry_run(personas.actor("operator"), select("resume", "state=degraded"))
+    assert found.does == {
+        "Does the items of “Charge the client” that failed, and again what follows from them": 1,
+    }
+    assert sum(found.left_out.values()) == 1

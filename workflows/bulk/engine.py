@@ -166,25 +166,22 @@ def _on_behalf(operation: BulkOperation) -> Actor:
 
 def _end_stage(operation: BulkOperation) -> None:
     """Begin the next stage once this one is settled and proved itself, or a person vouched for it."""
-    verdicts = list(_items(operation).values_list("status", "verdict"))
-    if (_I.DONE, _V.OPEN) in verdicts:
+    if _items(operation).filter(status=_I.DONE, verdict=_V.OPEN).exists():
         return
     if operation.stage == len(operation.ladder) - 1:
         change_status(operation, _S.DONE)
         note(operation, PORTAL, "Done")
-        return
-    problem = _doubt(verdicts) if operation.trusted_stage < operation.stage else ""
-    if problem:
+    elif operation.trusted_stage < operation.stage and (problem := _doubt(_items(operation))):
         halt(operation, problem)
     else:
         operation.stage += 1
 
 
-def _doubt(verdicts: list[tuple[str, str]]) -> str:
+def _doubt(items: QuerySet[BulkItem]) -> str:
     """Return why a canary stage does not speak for going on, "" if it does."""
-    open_ones = sum(verdict == _V.INCONCLUSIVE for _, verdict in verdicts)
-    if open_ones:
-        return f"{open_ones} of the first {len(verdicts)} did not settle in the time that they are watched."
-    if not any(verdict == _V.GOOD for _, verdict in verdicts):
+    verdicts = list(items.values_list("verdict", flat=True))
+    if unsettled := verdicts.count(_V.INCONCLUSIVE):
+        return f"{unsettled} of the first {len(verdicts)} did not settle in the time that they are watched."
+    if _V.GOOD not in verdicts:
         return f"None of the first {len(verdicts)} needed it, so nothing is known of what it does to the others."
     return ""

@@ -25,7 +25,7 @@ from workflows.models import Run, StepRun, WorkflowVersion
 from workflows.presentation import run_state, short_id
 from workflows.queries.runs import visible_runs
 from workflows.services import (
-    available_commands,
+    available_command,
     cancel_run,
     pause_run,
     resume_run,
@@ -34,6 +34,7 @@ from workflows.services import (
     rollback_preview_of,
     why_not_retried,
 )
+from workflows.services.items import steps_lacking_items
 
 Json = Mapping[str, Any]
 Rows = Mapping[str, StepRun]
@@ -66,16 +67,24 @@ class _Subject:
 def _resume(subject: _Subject) -> Told:
     if subject.run.status == RunStatus.ROLLBACK_FAILED:
         return ["Its rollback goes on where it stopped"], [], []
+    if lacking := steps_lacking_items(subject.run, subject.rows.values()):
+        return _items_again(subject, lacking)
     ahead = subject.ahead
     here, does = ahead[0], [f"Goes on at “{ahead[0]['title']}”"]
     row = subject.rows.get(here["name"])
     repeats = [_repeat(here)] if here["effect"] == "external" and row is not None and row.attempts else []
-    final = [
-        f"“{step['title']}” cannot be undone once it is done"
-        for step in ahead
-        if step["effect"] == "external" and not step["compensates"]
-    ]
+    final = [f"“{step['title']}” cannot be undone once it is done" for step in ahead if _is_final(step)]
     return does, repeats, final
+
+
+def _items_again(subject: _Subject, lacking: Sequence[str]) -> Told:
+    steps = [step for step in subject.definition["steps"] if step["name"] in lacking]
+    does = [f"Does the items of “{step['title']}” that failed, and again what follows from them" for step in steps]
+    return does, [], [f"“{step['title']}” cannot be undone once it is done" for step in steps if _is_final(step)]
+
+
+def _is_final(step: Json) -> bool:
+    return step["effect"] == "external" and not step["compensates"]
 
 
 def _repeat(step: Json) -> str:
@@ -129,7 +138,7 @@ _TELLS: Mapping[str, Callable[[_Subject], Told]] = {
 def _candidates(command: str, actor: Actor, ids: Sequence[UUID]) -> Iterator[Candidate]:
     runs = Run.objects.filter(pk__in=ids).select_related("workflow").defer("input", "output").order_by("pk")
     rows: defaultdict[UUID, dict[str, StepRun]] = defaultdict(dict)
-    for row in StepRun.objects.filter(run__in=ids).defer("output"):
+    for row in StepRun.objects.filter(run__in=ids):
         rows[row.run_id][row.step] = row
     found = list(runs)
     definitions = _definitions(found)
@@ -156,8 +165,7 @@ def _candidate(command: str, actor: Actor, subject: _Subject) -> Candidate:
 
 
 def _why_not(command: str, actor: Actor, subject: _Subject) -> str:
-    offered = available_commands(actor, subject.run, subject.rows.values())
-    asked = next(each for each in offered if each.name == command)
+    asked = available_command(actor, subject.run, subject.rows.values(), command)
     if not asked.allowed or not may(actor, Permission.START_BULK_OPERATION, subject.run):
         return f"You lack the right to do this with runs of {subject.run.workflow.title}"
     if command == "retry" and not asked.unmet:

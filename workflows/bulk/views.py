@@ -39,9 +39,9 @@ def bulk_new(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     asked = request.POST if request.method == "POST" else request.GET
     selection = selection_of(asked)
-    found = dry_run(actor, selection)
     if request.method == "POST":
-        return _start(request, actor, found)
+        return _start(request, actor, selection)
+    found = dry_run(actor, selection)
     expected = asked.get("expected", "")
     listed = int(expected) if expected.isdecimal() and expected.isascii() and not selection.chosen else found.matching
     return _show(request, actor, found, start_form(found), listed=listed)
@@ -82,16 +82,17 @@ def selection_of(asked: QueryDict) -> Selection:
     return Selection(asked.get("kind", ""), asked.get("command", ""), asked.get("filter", ""), chosen)
 
 
-def _start(request: HttpRequest, actor: Actor, found: DryRun) -> HttpResponse:
+def _start(request: HttpRequest, actor: Actor, selection: Selection) -> HttpResponse:
     form = StartForm(request.POST)
-    form.offer(found)
     if not form.is_valid():
+        found = dry_run(actor, selection)
+        form.offer(found)
         return _show(request, actor, found, form, status=422)
     typed = form.cleaned_data
     try:
         started = start_operation(
             actor=actor,
-            selection=found.selection,
+            selection=selection,
             expected=Expected(typed["count"], typed["digest"]),
             reason=typed["reason"],
             per_minute=typed["per_minute"],
@@ -99,7 +100,7 @@ def _start(request: HttpRequest, actor: Actor, found: DryRun) -> HttpResponse:
         )
     except Conflict as exc:
         # A second yes counts for what is shown now.
-        fresh = dry_run(actor, found.selection)
+        fresh = dry_run(actor, selection)
         form = start_form(fresh, request.POST.dict())
         return _show(request, actor, fresh, form, status=409, problem=exc.message)
     return go_to(request, reverse("bulk-detail", args=[started.operation.pk]))

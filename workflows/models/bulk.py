@@ -103,6 +103,7 @@ class BulkItem(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["operation", "position"], name="bulk_item_next", condition=Q(status="pending")),
             models.Index(fields=["object_id"], name="bulk_item_to_do", condition=Q(status="pending")),
             models.Index(fields=["operation"], name="bulk_item_watched", condition=Q(status="done", verdict="")),
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workflows.services.approvals import approve_step, note_overdue_approvals, reject_step
-from workflows.services.available import AvailableCommand, available_commands
+from workflows.services.available import AvailableCommand, available_command, available_commands
 from workflows.services.holding import pause_workflow, resume_workflow
 from workflows.services.registration import register_workflows
 from workflows.services.repair import (
@@ -30,6 +30,7 @@ __all__ = [
     "RollbackPreview",
     "StartedRun",
     "approve_step",
+    "available_command",
     "available_commands",
     "cancel_run",
     "decide_step",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from portal.core.access import may
@@ -41,26 +41,21 @@ class AvailableCommand:
 def available_commands(actor: Actor, run: Run, steps: Iterable[StepRun]) -> list[AvailableCommand]:
     """Return every command there is for a run, in the order of the page's buttons."""
     rows = {row.step: row for row in steps}
-    answer = _answer(actor, run)
-    return [
-        _command(actor, run, "approve", "Approve", Permission.APPROVE_STEP, answer),
-        _command(actor, run, "reject", "Reject", Permission.APPROVE_STEP, answer),
-        _command(actor, run, "resume", "Resume", Permission.RESUME_RUN, _resume(run, rows)),
-        _command(actor, run, "decide", "Decide", Permission.DECIDE_STEP, _decide(rows)),
-        _command(actor, run, "retry", "Retry from a step", Permission.RETRY_STEP, _retry(run, rows)),
-        _command(actor, run, "skip", "Skip a step", Permission.SKIP_STEP, _skip(run, rows)),
-        _command(actor, run, "pause", "Pause", Permission.PAUSE_RUN, _stop(run, RunStatus.PAUSED)),
-        _command(actor, run, "cancel", "Cancel", Permission.CANCEL_RUN, _stop(run, RunStatus.CANCELLED)),
-        _command(actor, run, "rollback", "Roll back", Permission.ROLL_BACK_RUN, _roll_back(run, rows)),
-    ]
+    return [_command(actor, run, rows, name) for name in _COMMANDS]
+
+
+def available_command(actor: Actor, run: Run, steps: Iterable[StepRun], name: str) -> AvailableCommand:
+    """Return one command by its name, without asking after the others: for many runs at once."""
+    return _command(actor, run, {row.step: row for row in steps}, name)
 
 
 Conditions = list[tuple[bool, str, str]]  # (holds, words if it does, words if it does not)
+Rows = dict[str, StepRun]
 
 
-def _command(
-    actor: Actor, run: Run, name: str, label: str, permission: Permission, conditions: Conditions
-) -> AvailableCommand:
+def _command(actor: Actor, run: Run, rows: Rows, name: str) -> AvailableCommand:
+    label, permission, conditions_of = _COMMANDS[name]
+    conditions = conditions_of(actor, run, rows)
     return AvailableCommand(
         name=name,
         label=label,
@@ -79,7 +74,7 @@ def _no_worker(run: Run) -> tuple[bool, str, str]:
     return (not run.lease_owner, "No worker is at it", "A worker is at it right now")
 
 
-def _resume(run: Run, rows: dict[str, StepRun]) -> Conditions:
+def _resume(actor: Actor, run: Run, rows: Rows) -> Conditions:
     stands = run.status in RESUMABLE or run.status == RunStatus.ROLLBACK_FAILED
     stands = stands or bool(steps_lacking_items(run, rows.values()))
     undecided = next((name for name, row in rows.items() if row.status == _S.UNCERTAIN), "")
@@ -90,7 +85,7 @@ def _resume(run: Run, rows: dict[str, StepRun]) -> Conditions:
     ]
 
 
-def _answer(actor: Actor, run: Run) -> Conditions:
+def _answer(actor: Actor, run: Run, rows: Rows) -> Conditions:
     request = open_request(run)
     if request is None:
         return [(False, "", "The run asks nothing now")]
@@ -98,12 +93,12 @@ def _answer(actor: Actor, run: Run) -> Conditions:
     return [(True, "It waits for an answer", ""), (not problem, "You may answer", problem)]
 
 
-def _decide(rows: dict[str, StepRun]) -> Conditions:
+def _decide(actor: Actor, run: Run, rows: Rows) -> Conditions:
     undecided = next((name for name, row in rows.items() if row.status == _S.UNCERTAIN), "")
     return [(bool(undecided), f'"{undecided}" is uncertain', "No step is uncertain")]
 
 
-def _retry(run: Run, rows: dict[str, StepRun]) -> Conditions:
+def _retry(actor: Actor, run: Run, rows: Rows) -> Conditions:
     possible = may_become(RunStatus(run.status), RunStatus.QUEUED) and run.status != RunStatus.RUNNING
     return [
         (possible, f"The run is {_words(run)}", f"The run is {_words(run)}"),
@@ -112,7 +107,7 @@ def _retry(run: Run, rows: dict[str, StepRun]) -> Conditions:
     ]
 
 
-def _skip(run: Run, rows: dict[str, StepRun]) -> Conditions:
+def _skip(actor: Actor, run: Run, rows: Rows) -> Conditions:
     definition = registry.find(run.workflow.slug, run.version)
     done = {name: Checkpoint(status=StepStatus(row.status)) for name, row in rows.items()}
     following = plan.next_step(definition.plan.order, done) if definition else None
@@ -124,6 +119,14 @@ def _skip(run: Run, rows: dict[str, StepRun]) -> Conditions:
     ]
 
 
+def _pause(actor: Actor, run: Run, rows: Rows) -> Conditions:
+    return _stop(run, RunStatus.PAUSED)
+
+
+def _cancel(actor: Actor, run: Run, rows: Rows) -> Conditions:
+    return _stop(run, RunStatus.CANCELLED)
+
+
 def _stop(run: Run, status: RunStatus) -> Conditions:
     possible = may_become(RunStatus(run.status), status) and run.status != RunStatus.ROLLING_BACK
     asked = bool(run.request)
@@ -133,6 +136,19 @@ def _stop(run: Run, status: RunStatus) -> Conditions:
     ]
 
 
-def _roll_back(run: Run, rows: dict[str, StepRun]) -> Conditions:
+def _roll_back(actor: Actor, run: Run, rows: Rows) -> Conditions:
     problem = why_not_rolled_back(run, rows)
     return [(not problem, "The run stands still, and at least one step was done", problem.rstrip("."))]
+
+
+_COMMANDS: dict[str, tuple[str, Permission, Callable[[Actor, Run, Rows], Conditions]]] = {
+    "approve": ("Approve", Permission.APPROVE_STEP, _answer),
+    "reject": ("Reject", Permission.APPROVE_STEP, _answer),
+    "resume": ("Resume", Permission.RESUME_RUN, _resume),
+    "decide": ("Decide", Permission.DECIDE_STEP, _decide),
+    "retry": ("Retry from a step", Permission.RETRY_STEP, _retry),
+    "skip": ("Skip a step", Permission.SKIP_STEP, _skip),
+    "pause": ("Pause", Permission.PAUSE_RUN, _pause),
+    "cancel": ("Cancel", Permission.CANCEL_RUN, _cancel),
+    "rollback": ("Roll back", Permission.ROLL_BACK_RUN, _roll_back),
+}
