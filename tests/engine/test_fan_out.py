@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,13 +12,14 @@ from django.db import connection
 from pydantic import BaseModel
 
 from portal.core.actor import SYSTEM
+from portal.core.clock import now
 from portal.core.errors import InvalidTransition
 from portal.core.models import Team
 from tests.engine import flows
 from tests.engine.drive import advance_once, wake
 from workflows import BusinessRuleViolation, Dependency, Effect, Item, Retry, StepContext, TransientError, Workflow
 from workflows.engine.items import work
-from workflows.errors import DependencyUnavailable
+from workflows.errors import AtCapacity, DependencyUnavailable
 from workflows.models import ItemSlot, Run, RunEvent, StepItem, StepRun
 from workflows.services import cancel_run, pause_run, resume_run, retry_from_step, roll_back_run, start_run
 
@@ -248,6 +250,21 @@ def test_items_wait_for_a_service_that_is_down_and_use_up_no_try() -> None:
     assert [number for number, _ in said] == ["a"]
     assert items(run) == ["pending"] * 3
     assert RunEvent.objects.get(run=run, kind="step.unavailable").data["dependency"] == "test-till"
+    does.clear()
+    assert drive(wake(run)).status == "succeeded"
+    assert set(StepItem.objects.filter(run=run, step="pay").values_list("attempts", flat=True)) == {1}
+
+
+def test_items_of_a_busy_service_step_back_and_use_up_no_try() -> None:
+    does["b"] = fails(AtCapacity("test-till takes no more", dependency="test-till", seconds=0.5))
+    run = advance_once(started(pay_flow, "a", "b", "c"))
+    work(run.pk, "pay", 1)
+    run.refresh_from_db()
+    assert (run.status, run.waiting_reason) == ("waiting", "items")
+    assert items(run) == ["succeeded", "pending", "pending"]
+    assert run.wake_at is not None
+    assert run.wake_at < now() + timedelta(seconds=1)
+    assert not RunEvent.objects.filter(run=run, kind="step.unavailable").exists()
     does.clear()
     assert drive(wake(run)).status == "succeeded"
     assert set(StepItem.objects.filter(run=run, step="pay").values_list("attempts", flat=True)) == {1}

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 TURN_SECONDS = 3.0
 CHUNK_SECONDS = 0.5  # a worker claims what it does in this time, so that the last ones do not wait for one of them
 FIRST_CHUNK, LARGEST_CHUNK = 4, 100
+SHORTEST_PAUSE = 0.2  # before a run asks again for the slots of workers that stepped back
 RIDE_SECONDS = 1.0  # PURE items are written together, but not later than this
 
 AnyFanOut = FanOutStep[..., Any]
@@ -77,6 +78,7 @@ class _Turn:
         self.values = ItemValues(step, self.session.values)
         self.until = time.monotonic() + TURN_SECONDS
         self.goes_on = True
+        self.comes_back_in: float | None = None
         self.written_at = time.monotonic()
         self.pending: list[ItemWrite] = []
 
@@ -153,11 +155,7 @@ class _Turn:
         decision = retry.verdict(error, self.step.options, item.attempts + 1)
         described = self.session.describe(error)
         if isinstance(decision, retry.AwaitDependency):
-            # Nothing was done and no try is used up; the others would not get through either.
-            store.items.await_dependency(
-                self.place.run_id, self.step.name, decision.name, decision.delay, failure.brief(described)
-            )
-            self.goes_on = False
+            self._await_dependency(item, decision, described)
             return
         now = time.monotonic()
         self._note(
@@ -172,6 +170,17 @@ class _Turn:
                 retry_in=decision.delay,
             )
         )
+
+    def _await_dependency(self, item: ClaimedItem, waits: retry.AwaitDependency, error: dict[str, Any]) -> None:
+        """End the turn: nothing was done, no try is used up, and the next item would not get through either."""
+        if waits.at_capacity:  # the calls of others are under way: this worker steps back, the items go on
+            now = time.monotonic()
+            self._note(ItemWrite(item.index, ItemStatus.PENDING, item.attempts, now, 0.0, retry_in=waits.delay))
+            self.comes_back_in = waits.delay
+        else:
+            run_id, brief = self.place.run_id, failure.brief(error)
+            store.items.await_dependency(run_id, self.step.name, waits.name, waits.delay, brief)
+        self.goes_on = False
 
     def _note(self, write: ItemWrite) -> None:
         """Write what became of an item; of one without an effect, together with others."""
@@ -190,6 +199,9 @@ class _Turn:
     def _tell_the_run(self) -> None:
         """Wake the run if nothing is left to do, or say when something will be."""
         run_id = self.place.run_id
+        if self.comes_back_in is not None:
+            store.items.wake_run_in(run_id, max(self.comes_back_in, SHORTEST_PAUSE))
+            return
         counts = store.fan_out.count(run_id, self.step.name)
         if counts.is_over(self.tolerated):
             queue = store.items.wake_run(run_id)

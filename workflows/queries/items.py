@@ -31,11 +31,13 @@ GROUPS_SHOWN = 5
 RATE_OVER = timedelta(seconds=15)
 SLOWEST_RATE = 0.01
 
+_OPEN = (ItemStatus.PENDING, ItemStatus.RUNNING)
+
 # What the list can be narrowed to, in the order of its switch.
 VIEWS: dict[str, tuple[str, tuple[ItemStatus, ...]]] = {
     "": ("All", tuple(ItemStatus)),
     "failed": ("Failed", (ItemStatus.FAILED,)),
-    "open": ("To do", (ItemStatus.PENDING, ItemStatus.RUNNING)),
+    "open": ("To do", _OPEN),
     "done": ("Done", (ItemStatus.SUCCEEDED, ItemStatus.COMPENSATED)),
     "skipped": ("Skipped", (ItemStatus.SKIPPED,)),
 }
@@ -198,7 +200,7 @@ def progress_of(run: Run, declared: Json) -> Progress:
     now = clock.now()
     found = items.order_by().aggregate(
         **{status.value: Count("index", filter=Q(status=status)) for status in ItemStatus},
-        lately=Count("index", filter=Q(ended_at__gte=now - RATE_OVER)),
+        lately=Count("index", filter=Q(ended_at__gte=now - RATE_OVER) & ~Q(status__in=_OPEN)),
         began=Min("started_at"),
         ended=Max("ended_at"),
     )
