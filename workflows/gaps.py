@@ -13,6 +13,15 @@ _SUMMARY = frozenset({"total", "failed", "missing", "worth"})
 _NAMED = 3
 
 
+def worth_words(worth: Mapping[str, Decimal]) -> str:
+    """Return amounts by currency as words: "435.30 EUR, 80.00 GBP and 5,536.70 USD"; "" for none."""
+    return _listed([f"{amount:,.2f} {currency}".strip() for currency, amount in sorted(worth.items())])
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Something that a run lacks. ``what``: failed, fell_back or items; the rest is known of items only."""
@@ -28,8 +37,7 @@ class Gap:
     @property
     def worth_words(self) -> str:
         """What the missing items are worth: "1,250.00 EUR and 80.00 GBP"; "" if that is not known."""
-        amounts = (f"{Decimal(amount):,.2f} {currency}".strip() for currency, amount in self.worth.items())
-        return " and ".join(amounts)
+        return worth_words({currency: Decimal(amount) for currency, amount in self.worth.items()})
 
     @property
     def items_words(self) -> str:
@@ -43,7 +51,7 @@ class Gap:
         names, more = list(self.names[:_NAMED]), self.failed - len(self.names[:_NAMED])
         if more:
             return f"{', '.join(names)} and {more} more"
-        return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        return _listed(names)
 
     def words(self, title: str) -> str:
         """Return the gap in a few words, for a list."""

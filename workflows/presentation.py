@@ -85,6 +85,7 @@ _ITEM_STATES: dict[ItemStatus, State] = {
     ItemStatus.COMPENSATED: State(StateName.PAUSED, "Undone"),
 }
 
+DONE_WITH_GAPS = State(StateName.DEGRADED, "Done with gaps")
 _AT_ITEMS = State(StateName.RUNNING, "Running")
 _BLOCKED = State(StateName.BLOCKED, "Blocked")
 _NOT_REACHED = State(StateName.PAUSED, "Not reached")

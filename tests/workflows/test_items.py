@@ -89,7 +89,7 @@ def test_the_page_of_a_degraded_run_says_what_is_missing_and_its_worth(operator:
     html = operator.get(reverse("run-detail", args=[run.pk])).content.decode()
     assert 'max="10" value="10"' in html
     assert "2 failed, worth 10.00" in html
-    assert "2 of BusinessRuleViolation" in html
+    assert "2 with BusinessRuleViolation" in html
     assert "Collect the fee lacks 2 of 10 items, worth 10.00: F-3 and F-7." in html
 
 

@@ -18,6 +18,7 @@ from portal.core.actor import Actor
 from portal.core.errors import NotFound
 from portal.core.permissions import Permission
 from workflows.engine.state import ItemStatus
+from workflows.gaps import worth_words
 from workflows.models import Run, StepItem
 from workflows.presentation import State, StateName, item_state
 from workflows.queries.access import access_run
@@ -96,6 +97,11 @@ class Progress:
     def settled(self) -> int:
         """How many need nothing more."""
         return self.total - self.left
+
+    @property
+    def worth_words(self) -> str:
+        """What the failed items are worth, by currency; "" if that is not known."""
+        return worth_words(self.worth)
 
     @property
     def rate_words(self) -> str:

@@ -15,6 +15,7 @@ from portal.core import clock
 from portal.core.access import may
 from portal.core.actor import Actor
 from portal.core.permissions import Permission
+from workflows.engine.plan import lacks_items
 from workflows.engine.state import RunStatus, StepStatus, WaitingReason
 from workflows.gantt import Bar, Chart, draw
 from workflows.history import TROUBLE, Line, line_of, waiting_since
@@ -22,7 +23,7 @@ from workflows.lanes import LEGEND, lanes_of
 from workflows.locks.queries import Place, place_in_queue
 from workflows.models import ApprovalRequest, Attempt, Run, RunEvent, StepRun, WorkflowVersion
 from workflows.outcome import Facts, Outcome, outcome, plain
-from workflows.presentation import State, StateName, run_state, short_id, step_state
+from workflows.presentation import DONE_WITH_GAPS, State, StateName, run_state, short_id, step_state
 from workflows.queries.approvals import open_request
 from workflows.queries.family import Family, family_of
 from workflows.queries.fleet import fleet
@@ -228,12 +229,13 @@ class RunPage:
             status = StepStatus.RUNNING
         elif self._is_being_undone(name, status):
             status, since = StepStatus.COMPENSATING, self.run.current_step_at
+        has_gaps = "each" in declared and row is not None and lacks_items(row.output)
         return StepView(
             number=number,
             declared=declared,
             row=row,
             status=status,
-            state=step_state(status, RunStatus(self.run.status)),
+            state=DONE_WITH_GAPS if has_gaps else step_state(status, RunStatus(self.run.status)),
             attempts=[attempt for attempt in self.attempts if attempt.step == name],
             since=since,
         )
