@@ -113,17 +113,9 @@ def _of_wait(event: RunEvent) -> str:
     if event.kind != "step.waiting":
         return ""
     on = event.data.get("on", "")
-<<<<<<< HEAD
+    if event.data.get("reason") == "items":
+        return f"is done for each of {event.data.get('items')} items"
     return "sleeps" if event.data.get("reason") == "timer" else f"waits for {on}" if on else ""
-=======
-    items = event.data.get("items")
-    words = {
-        "timer": "sleeps",
-        "approval": f"waits for approval by {on}",
-        "items": f"is done for each of {items} items",
-    }
-    return words.get(event.data.get("reason", ""), f"waits for {on}" if on else "")
->>>>>>> 1719ea4 (docs: Say how to write, watch and mend a step for each item of a list; put the words of its pages right)
 
 
 def _message(event: RunEvent, error: Json) -> str:

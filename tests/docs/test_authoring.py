@@ -85,11 +85,7 @@ def run(app: Path, *arguments: str | Path, **environment: str) -> str:
 def test_the_guides_own_tests_pass(app: Path) -> None:
     said = run(app, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT, app / "late_fees")
     assert said.startswith("exit code 0"), said
-<<<<<<< HEAD
-    assert "8 passed" in said
-=======
-    assert "7 passed" in said
->>>>>>> 1719ea4 (docs: Say how to write, watch and mend a step for each item of a list; put the words of its pages right)
+    assert "9 passed" in said
 
 
 def test_a_mistake_is_told_in_the_words_of_the_guide(app: Path) -> None:
