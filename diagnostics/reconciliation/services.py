@@ -158,7 +158,9 @@ def _told(row: Discrepancy, mismatch: Mismatch) -> Discrepancy:
 
 
 def _words(value: str | Decimal | None) -> str | None:
-    return None if value is None else str(value)[:500]
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}"
+    return None if value is None else value[:500]
 
 
 def _at_stake(found: Iterable[Mismatch]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from portal.core.services.tokens import create_token
 from portal.demo.services.history import write_history
 from tests.bulk.help import begin, select
 from tests.deadletters.scenes import many_are_dead, some_are_settled
+from tests.diagnostics.scenes import books_agree, books_differ
 from tests.factories import ask_for, make_heartbeat, make_lock, make_run, make_schedule, open_breaker
 from workflows.bulk.engine import advance
 from workflows.engine.state import RunStatus, StepStatus
@@ -46,6 +47,7 @@ def ordinary() -> None:
     make_schedule(settle, name="every-quarter", cron="*/15 * * * *", zone="UTC", next_at=now() + timedelta(minutes=9))
     _acts(settle)
     some_are_settled(_operator())
+    books_agree()
 
 
 def failing() -> None:
@@ -66,6 +68,7 @@ def failing() -> None:
     _missed(payout)
     _bulk_operations()
     many_are_dead(_operator())
+    books_differ()
     holder, *waiting = (make_run(settle, status=RunStatus.RUNNING, at=_step(settle, 1)) for _ in range(9))
     make_lock("ledger:harbour-lane-estates", holder, *waiting)
     make_lock("ledger:northwind-advisers", make_run(settle, status=RunStatus.RUNNING, at=_step(settle, 1)))
