@@ -7,6 +7,7 @@ import time
 from workflows import dispatch
 from workflows.engine import crash_points, runner
 from workflows.engine.holder import identity
+from workflows.engine.session import Relay
 from workflows.events import inbox, store
 
 # Then the process is free for a moment: to shut down, or for another queue.
@@ -21,7 +22,8 @@ def drain(queue: str) -> None:
 
     1. Take the sign away that the bell was rung.
     2. Take the first run. If there are more, ring: an idle worker joins in, and does the same.
-    3. Take run after run. When the time is over, ring, so that somebody goes on.
+    3. Take run after run, each with the statement that lets the one before go. When the time is over, ring, so that
+       somebody goes on.
     """
     dispatch.answer(queue)
     ends_at = time.monotonic() + DRAIN_SECONDS
@@ -29,11 +31,15 @@ def drain(queue: str) -> None:
     if is_more:
         dispatch.ring_if_possible(queue)
     while claimed is not None:
-        runner.advance_claimed(claimed)
-        if time.monotonic() >= ends_at:
+        relay = Relay(queue, ends_at)
+        runner.advance_claimed(claimed, relay)
+        if relay.has_looked:
+            claimed = relay.taken
+        elif time.monotonic() < ends_at:
+            claimed = runner.take_next(queue)
+        else:
             dispatch.ring_if_possible(queue)
             return
-        claimed = runner.take_next(queue)
 
 
 def drain_events() -> None:

@@ -13,14 +13,28 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+import workflows
+from portal.core.errors import LeaseLost
 from tests.engine import flows
 from tests.engine.drive import started
-from workflows import dispatch, drain
+from workflows import StepContext, dispatch, drain
 from workflows.dispatcher import Dispatcher
 from workflows.engine import store
-from workflows.models import Run
+from workflows.engine.state import RunStatus
+from workflows.engine.store import Release, Writes
+from workflows.models import Run, Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+one_step_flow = workflows.Workflow(
+    "test-one-step", version=1, owner="test-team", input=flows.Order, objective=flows.OBJECTIVE, runbook="test"
+)
+
+
+@one_step_flow.step(effect=workflows.Effect.DATABASE, retry=flows.FAST)
+def post(order: flows.Order, ctx: StepContext) -> flows.Note:
+    """Post it."""
+    return flows.act("post", ctx, flows.Note(text="posted"))
 
 
 @pytest.fixture
@@ -176,6 +190,37 @@ def test_the_oldest_run_goes_first_also_if_it_was_interrupted(queue: str) -> Non
     store.reclaim(10, [])
     taken = [store.claim_next(queue, "another") for _ in range(3)]
     assert [run and run.run_id for run in taken] == [first.pk, second.pk, None]
+
+
+def test_a_worker_that_has_lost_its_run_takes_no_other_along(queue: str) -> None:
+    first, second = started(flows.order_flow), started(flows.order_flow)
+    held = store.claim(first.pk, "a zombie")
+    assert held is not None
+    Run.objects.filter(pk=first.pk).update(fence=99)
+    with pytest.raises(LeaseLost):
+        store.release_and_take(first.pk, held.fence, "a zombie", Writes(), Release(RunStatus.SUCCEEDED), queue=queue)
+    second.refresh_from_db()
+    assert (second.status, second.lease_owner) == ("queued", "")
+
+
+def test_a_run_that_was_taken_along_in_a_transaction_that_failed_is_free_again(
+    queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run's last step and the taking of the second share a transaction, which fails at the commit."""
+    monkeypatch.setattr(one_step_flow, "queue", queue)
+    first, second = started(one_step_flow), started(one_step_flow)
+
+    def fail_at_the_commit(ctx: StepContext) -> flows.Note:
+        if ctx.run_id == first.pk:  # foreign keys are checked when all is done
+            Workflow.objects.filter(slug="test-one-step").update(team_id=10**9)
+        return flows.Note(text="posted")
+
+    monkeypatch.setitem(flows.behaviour, "post", fail_at_the_commit)
+    drain.drain(queue)
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.status, first.waiting_reason) == ("waiting", "retry")
+    assert (second.status, second.fence, second.lost_count) == ("succeeded", 1, 0)
 
 
 def test_a_run_that_waits_is_not_taken(queue: str) -> None:

@@ -16,7 +16,7 @@ from workflows.engine.forward import Forward
 from workflows.engine.holder import Held, holder, identity
 from workflows.engine.interrupt import LeaseTaken
 from workflows.engine.rollback import Rollback
-from workflows.engine.session import Session
+from workflows.engine.session import Relay, Session
 from workflows.engine.state import RunStatus, WaitingReason
 from workflows.engine.store import Claimed, EventWrite, Release, Writes
 from workflows.errors import ConfigurationError
@@ -44,8 +44,8 @@ def take_next(queue: str) -> Claimed | None:
     return store.claim_next(queue, identity())
 
 
-def advance_claimed(claimed: Claimed) -> None:
-    """Take a claimed run as far as it goes now, and let it go."""
+def advance_claimed(claimed: Claimed, relay: Relay | None = None) -> None:
+    """Take a claimed run as far as it goes now, and let it go; with a relay, take another by the same statement."""
     crash_points.reach("worker.after_claim")
     with (
         correlated(claimed.correlation_id),
@@ -53,19 +53,19 @@ def advance_claimed(claimed: Claimed) -> None:
         holder.holding(partial(store.renew, claimed.run_id, claimed.fence)) as held,
     ):
         try:
-            _advance(claimed, held)
+            _advance(claimed, held, relay)
         except (LeaseLost, LeaseTaken):
             log.warning("Run %s was taken over by another worker; its state is theirs now.", claimed.run_id)
     crash_points.reach("worker.after_release")
 
 
-def _advance(claimed: Claimed, held: Held) -> None:
+def _advance(claimed: Claimed, held: Held, relay: Relay | None) -> None:
     definition = registry.find(claimed.workflow, claimed.version)
     problem = _what_is_missing(claimed, definition)
     if definition is None or problem:
         _wait_for_configuration(claimed, problem)
         return
-    session = Session(claimed, definition, held)
+    session = Session(claimed, definition, held, relay)
     if claimed.status is RunStatus.ROLLING_BACK:
         Rollback(session).run()
     else:

@@ -47,10 +47,25 @@ class AtItem:
     secrets: Collection[str]
 
 
+@dataclass(slots=True)
+class Relay:
+    """Taking the queue's next run with the statement that lets one go, until ``ends_at`` (monotonic seconds).
+
+    ``taken``: what was taken so; ``has_looked``: False if the run was let go by another statement.
+    """
+
+    queue: str
+    ends_at: float
+    taken: Claimed | None = None
+    has_looked: bool = False
+
+
 class Session:
     """Collects what a run's worker has to say and writes it, fenced, in as few statements as possible."""
 
-    def __init__(self, claimed: Claimed, definition: registry.Definition, held: Held) -> None:
+    def __init__(
+        self, claimed: Claimed, definition: registry.Definition, held: Held, relay: Relay | None = None
+    ) -> None:
         self.claimed = claimed
         self.definition = definition
         self.order = definition.plan.order
@@ -61,6 +76,7 @@ class Session:
         self.is_released = False
         self.current_step = claimed.current_step
         self._held = held
+        self._relay = relay
         self._owner = identity()
         self._pending = Writes()
         self._along: list[Callable[[], None]] = []
@@ -150,7 +166,7 @@ class Session:
     def send_emitted(self, step: str, *, is_done: bool) -> None:
         """Send what the step told others with its checkpoint; what a try said that did not succeed was not said."""
         run_id, messages, self._emitted = self.claimed.run_id, self._emitted, []
-        if is_done:
+        if is_done and messages:
             self.write_along(lambda: write_emitted(run_id, step, messages))
 
     @property
@@ -180,9 +196,18 @@ class Session:
         if self.claimed.is_child and how.status in FINAL_RUN_STATUSES:
             self.write_along(lambda: children.tell_parent(self.claimed.run_id))
         writes, self._pending = self._pending, Writes()
+        claimed, relay, taken = self.claimed, self._relay, None
+        takes_another = relay is not None and not writes.attempts and time.monotonic() < relay.ends_at
         with self._with_what_goes_along():
-            store.release(self.claimed.run_id, self.claimed.fence, self._owner, writes, how)
+            if relay and takes_another:
+                taken = store.release_and_take(
+                    claimed.run_id, claimed.fence, self._owner, writes, how, queue=relay.queue
+                )
+            else:
+                store.release(claimed.run_id, claimed.fence, self._owner, writes, how)
         self.is_released = True
+        if relay and takes_another:
+            relay.taken, relay.has_looked = taken, True
 
     @contextmanager
     def _with_what_goes_along(self) -> Iterator[None]:
@@ -220,6 +245,8 @@ class Session:
         except BaseException:
             self._pending, self.request, self.current_step, self.is_released = pending, request, current, False
             self._along = along
+            if self._relay:
+                self._relay.taken, self._relay.has_looked = None, False
             _leave_interrupted_query()
             raise
 

@@ -20,7 +20,7 @@ from workflows.engine.store.dispatching import (
     wake_due,
 )
 from workflows.engine.store.fleet import beat, forget_silent
-from workflows.engine.store.holding import RENEW_SECONDS, checkpoint, release, renew
+from workflows.engine.store.holding import RENEW_SECONDS, checkpoint, release, release_and_take, renew
 from workflows.engine.store.locks import (
     Queued,
     give_back,
@@ -70,6 +70,7 @@ __all__ = [
     "queues_left_alone",
     "reclaim",
     "release",
+    "release_and_take",
     "renew",
     "seconds_to_next_wake",
     "take_lock",

@@ -12,9 +12,9 @@ from psycopg.rows import TupleRow
 
 from portal.core.errors import LeaseLost
 from workflows.engine.state import FINAL_RUN_STATUSES
-from workflows.engine.store.claiming import LEASE_SECONDS
+from workflows.engine.store.claiming import ANOTHER_TAKEN, LEASE_SECONDS, TAKE_ANOTHER, read_claimed
 from workflows.engine.store.statement import run_sql
-from workflows.engine.store.writes import Noted, Release, Writes
+from workflows.engine.store.writes import Claimed, Noted, Release, Writes
 
 RENEW_SECONDS = 4.0
 
@@ -91,6 +91,7 @@ _RESULT = "SELECT request FROM held"
 _WAKE_DISPATCHER = "SELECT request, pg_notify('evenkeel_dispatch', '') FROM held"
 _CHECKPOINT = f"WITH {_HOLD}, {_WRITE_STEPS}, {_WRITE_EVENTS} {_RESULT}"
 _RELEASE = f"WITH {_LET_GO}, {_WRITE_STEPS}, {_WRITE_EVENTS} {_RESULT}"
+_RELEASE_AND_TAKE = f"WITH {_LET_GO}, {_WRITE_STEPS}, {_WRITE_EVENTS}, {TAKE_ANOTHER} {ANOTHER_TAKEN}"
 _CHECKPOINT_WITH_ATTEMPTS = f"WITH {_HOLD}, {_WRITE_STEPS}, {_WRITE_EVENTS}, {_WRITE_ATTEMPTS} {_RESULT}"
 _RELEASE_WITH_ATTEMPTS = f"WITH {_LET_GO}, {_WRITE_STEPS}, {_WRITE_EVENTS}, {_WRITE_ATTEMPTS} {_WAKE_DISPATCHER}"
 
@@ -133,14 +134,29 @@ def checkpoint(run_id: UUID, fence: int, owner: str, writes: Writes, current_ste
     return _one_request(run_sql(_CHECKPOINT_WITH_ATTEMPTS if writes.attempts else _CHECKPOINT, parameters))
 
 
-def release(run_id: UUID, fence: int, owner: str, writes: Writes, how: Release) -> str:
+def release(run_id: UUID, fence: int, owner: str, writes: Writes, how: Release) -> None:
     """Write checkpoints and events, and let the run go in a new state, in one statement.
-
-    Returns a request that is still to be obeyed (of a run that waits), else "".
 
     :raises LeaseLost: if the fencing token is no longer the run's; nothing was written then.
     """
-    parameters = _parameters(run_id, fence, owner, writes) | {
+    parameters = _release_parameters(run_id, fence, owner, writes, how)
+    _one_request(run_sql(_RELEASE_WITH_ATTEMPTS if writes.attempts else _RELEASE, parameters))
+
+
+def release_and_take(
+    run_id: UUID, fence: int, owner: str, writes: Writes, how: Release, *, queue: str
+) -> Claimed | None:
+    """Let the run go as ``release`` does, and take the queue's oldest run, all in one statement.
+
+    :raises LeaseLost: if the fencing token is no longer the run's; nothing was written or taken then.
+    """
+    rows = run_sql(_RELEASE_AND_TAKE, _release_parameters(run_id, fence, owner, writes, how) | {"queue": queue})
+    _one_request(rows)
+    return None if rows[0][1] is None else read_claimed(rows[0])
+
+
+def _release_parameters(run_id: UUID, fence: int, owner: str, writes: Writes, how: Release) -> dict[str, Any]:
+    return _parameters(run_id, fence, owner, writes) | {
         "status": how.status.value,
         "waiting_reason": how.waiting_reason.value,
         "waiting_on": how.waiting_on[:200],
@@ -151,7 +167,6 @@ def release(run_id: UUID, fence: int, owner: str, writes: Writes, how: Release) 
         "current_step": how.current_step,
         "retries": sum(attempt.kind == "run" for attempt in writes.attempts),
     }
-    return _one_request(run_sql(_RELEASE_WITH_ATTEMPTS if writes.attempts else _RELEASE, parameters))
 
 
 def renew(run_id: UUID, fence: int) -> bool:
