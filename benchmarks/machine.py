@@ -24,8 +24,6 @@ from portal.stack.servers import Postgres, Server, Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30
-# A session of PostgreSQL hands its counters in when it ends, or when it has been idle for ten seconds.
-SETTLE_SECONDS = 11
 
 
 @dataclass(slots=True)
@@ -147,24 +145,20 @@ class Reading:
     database: float
     broker: float
     commits: int
-    written: int
     messages: int
 
 
 def read_meters(found: Machine) -> Reading:
-    """Read all meters. ``written`` counts transactions that changed something, ``commits`` all of them."""
+    """Read all meters. ``commits`` counts transactions that changed something: those that must be flushed."""
     with psycopg.connect(found.database_url) as connection:
-        row = connection.execute(
-            "SELECT xact_commit, pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-            " FROM pg_stat_database WHERE datname = current_database()"
-        ).fetchone()
+        row = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint").fetchone()
     assert row is not None
     client = found.redis()
     pushes = client.info("commandstats").get("cmdstat_lpush", {}).get("calls", 0)
     client.close()
     servers = [_cpu_seconds(process.pid) for process in found.servers] + [0.0, 0.0]
     own = _cpu_seconds(os.getpid(), but={process.pid for process in found.servers})
-    return Reading(time.perf_counter(), own, servers[0], servers[1], row[0], row[1], pushes)
+    return Reading(time.perf_counter(), own, servers[0], servers[1], row[0], pushes)
 
 
 def _cpu_seconds(pid: int, but: set[int] = frozenset()) -> float:  # type: ignore[assignment]
@@ -179,11 +173,8 @@ def _cpu_seconds(pid: int, but: set[int] = frozenset()) -> float:  # type: ignor
     return own + sum(_cpu_seconds(child.pid) for child in children if child.pid not in but)
 
 
-def cost(before: Reading, after: Reading, settled: Reading, *, runs: int, steps: int) -> dict[str, Any]:
-    """Return what ``runs`` runs of ``steps`` steps each cost between two readings.
-
-    ``settled`` is read later, when the sessions of the database have handed their counters in.
-    """
+def cost(before: Reading, after: Reading, *, runs: int, steps: int) -> dict[str, Any]:
+    """Return what ``runs`` runs of ``steps`` steps each cost between two readings."""
     seconds = after.at - before.at
     total = runs * steps
     parts = {name: getattr(after, name) - getattr(before, name) for name in ("client", "database", "broker")}
@@ -195,8 +186,7 @@ def cost(before: Reading, after: Reading, settled: Reading, *, runs: int, steps:
         "cpu_ms_per_step": round(1000 * sum(parts.values()) / total, 3),
         "cpu_ms_per_step_by": {name: round(1000 * value / total, 3) for name, value in parts.items()},
         "cpu_seconds_per_1000_steps": round(1000 * sum(parts.values()) / total, 3),
-        "commits_per_run": round((settled.commits - before.commits) / runs, 2),
-        "writing_transactions_per_run": round((after.written - before.written) / runs, 2),
+        "commits_per_run": round((after.commits - before.commits) / runs, 2),
         "broker_messages_per_run": round((after.messages - before.messages) / runs, 2),
     }
 

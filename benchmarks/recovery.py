@@ -1,19 +1,25 @@
-"""How fast interrupted runs go on: 100 runs in the middle of a step, SIGKILL to every worker, a new pool.
+"""How fast interrupted runs go on: 100 runs in the middle of a step, ten at a time, and SIGKILL to what runs them.
 
-``python benchmarks/recovery.py [--runs 100] [--workers 10]`` prints JSON. A supervisor would start the new pool at
-once; so does this. Two measurements: the new pool is on the same host (the dispatcher sees that the old processes are
-dead), and the old one was on another host (nobody can see that, so the lease must run out).
+``python benchmarks/recovery.py [--rounds 10] [--workers 10] [--only pool,worker,host]`` prints JSON. A pool process
+holds one run, so each round interrupts as many runs as there are processes. Nothing else is queued: what is measured
+is how long it takes until another process has the run and goes on with it, not how long a queue is. Three
+cases:
+
+- ``pool``: all pool processes die, Celery's main process lives on and forks new ones.
+- ``worker``: the main process dies too, and a supervisor starts a new worker at once. With that worker's start.
+- ``host``: the same, and nobody can see that the processes are dead, so their leases must run out.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,61 +33,79 @@ from benchmarks.engine import DISPATCHER, engine_starter, listening, told, worke
 from benchmarks.machine import Machine, machine
 from benchmarks.signals import Listener
 
+CASES = ("pool", "worker", "host")
+
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--workers", type=int, default=10, help="worker processes; each holds one run")
+    parser.add_argument("--only", default=",".join(CASES), help="cases, separated by commas")
     options = parser.parse_args()
     with machine() as found:
         report: dict[str, Any] = {"machine": meters.about(found), "options": vars(options)}
         found.manage("migrate", "--verbosity", "0")
         found.manage("register_workflows")
         start = engine_starter(found)
-        for case, elsewhere in (("same_host", False), ("lost_host", True)):
-            with listening(found, case) as listener, found.running(DISPATCHER):
-                for number in range(options.runs):
-                    start("slow-steps", number)
-                report[case] = _interrupt(found, options, listener, elsewhere=elsewhere)
+        for case in options.only.split(","):
+            with listening(found, case) as listener, found.running(DISPATCHER, **told(listener)):
+                report[case] = _measure(found, Case(found, case, options.workers, listener, start), options.rounds)
     print(json.dumps(report, indent=2))
 
 
-def _interrupt(found: Machine, options: argparse.Namespace, listener: Listener, *, elsewhere: bool) -> dict[str, Any]:
-    pool = worker_command(options.workers)
-    with found.running(pool, **told(listener)):
-        listener.wait_for("slow", options.workers)
-        held = _held(found)
-        if elsewhere:
-            _move_leases(found)
-        killed_at = _kill_workers()
-    with found.running(pool):
-        again = _wait_until(found, lambda runs: all(_is_again(runs[run], fence) for run, fence in held.items()))
-        done = _wait_until(found, lambda runs: all(ended for _, ended in runs.values()))
-    return {
-        "runs_interrupted_in_a_step": len(held),
-        "all_claimed_again_after_seconds": round(again - killed_at, 2),
-        "all_runs_done_after_seconds": round(done - killed_at, 2),
-        "runs": options.runs,
-    }
+class Case:
+    """One way to die, with the worker that dies in it."""
+
+    def __init__(
+        self, found: Machine, name: str, workers: int, listener: Listener, start: Callable[[str, int], None]
+    ) -> None:
+        self.found, self.name, self.workers, self.listener, self.start = found, name, workers, listener, start
+        self.stack = ExitStack()
+        self.worker = self.start_worker()
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        """Start a Celery worker."""
+        running = self.found.running(worker_command(self.workers), **told(self.listener))
+        return self.stack.enter_context(running)[0]
+
+    def interrupt(self) -> float:
+        """Kill what the case says, and return when. A worker that died as a whole is replaced at once."""
+        pool = psutil.Process(self.worker.pid).children(recursive=True)
+        if self.name == "host":
+            _move_leases(self.found)
+        if self.name != "pool":
+            self.worker.kill()
+        for process in pool:
+            process.send_signal(signal.SIGKILL)
+        killed_at = time.perf_counter()
+        if self.name != "pool":
+            self.worker.wait()
+            self.worker = self.start_worker()
+        return killed_at
+
+
+def _measure(found: Machine, case: Case, rounds: int) -> dict[str, Any]:
+    waits: list[float] = []
+    with case.stack:
+        for number in range(rounds):
+            for each in range(case.workers):
+                case.start("slow-steps", number * case.workers + each)
+            case.listener.wait_for("slow", case.workers)
+            held = _held(found)
+            killed_at = case.interrupt()
+            waits += [at - killed_at for at in _taken_again(found, held)]
+            _wait_until_done(found)
+            case.listener.forget()
+    return {"runs_interrupted_in_a_step": len(waits), "running_again_after": meters.latency(waits)}
 
 
 def _held(found: Machine) -> dict[str, int]:
+    """Return the fencing token of each run that a worker holds."""
     with psycopg.connect(found.database_url) as connection:
         return dict(
             connection.execute("SELECT id::text, fence FROM workflows_run WHERE lease_owner <> ''").fetchall()
         )
-
-
-def _kill_workers() -> float:
-    """End all worker processes, pool and parent, as a crash does; return when."""
-    for process in psutil.Process(os.getpid()).children(recursive=True):
-        try:
-            if "celery" in process.cmdline():
-                process.send_signal(signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            continue
-    return time.perf_counter()
 
 
 def _move_leases(found: Machine) -> None:
@@ -90,22 +114,34 @@ def _move_leases(found: Machine) -> None:
         connection.execute("UPDATE workflows_run SET lease_owner = 'lost-' || lease_owner WHERE lease_owner <> ''")
 
 
-def _is_again(run: tuple[int, bool], fence: int) -> bool:
-    """Tell whether the run was claimed again: its token grows when it is taken back, and at the claim."""
-    now, ended = run
-    return ended or now > fence + 1
+def _taken_again(found: Machine, held: dict[str, int], seconds: float = 60) -> list[float]:
+    """Return when each of these runs was claimed again: its token grows when it is taken back, and at the claim.
 
-
-def _wait_until(found: Machine, enough: Callable[[dict[str, tuple[int, bool]]], bool], seconds: float = 120) -> float:
-    """Return when ``enough`` of all runs (fencing token, whether ended) is true."""
-    query = "SELECT id::text, fence, ended_at IS NOT NULL FROM workflows_run"
+    Those that came to their end before they could be interrupted are left out.
+    """
+    query = "SELECT id::text, fence, ended_at IS NOT NULL FROM workflows_run WHERE id::text = ANY(%s)"
+    again: list[float] = []
     deadline = time.perf_counter() + seconds
     with psycopg.connect(found.database_url, autocommit=True) as connection:
-        while time.perf_counter() < deadline:
-            if enough({run: (fence, ended) for run, fence, ended in connection.execute(query).fetchall()}):
-                return time.perf_counter()
+        while held:
+            for run, fence, has_ended in connection.execute(query, [list(held)]).fetchall():
+                if fence > held[run] + 1:
+                    again.append(time.perf_counter())
+                if fence > held[run] + 1 or has_ended:
+                    del held[run]
+            if time.perf_counter() > deadline:
+                raise SystemExit(f"{len(held)} runs were not back within {seconds:g} s.")
+            time.sleep(0.01)
+    return again
+
+
+def _wait_until_done(found: Machine, seconds: float = 60) -> None:
+    deadline = time.perf_counter() + seconds
+    with psycopg.connect(found.database_url, autocommit=True) as connection:
+        while connection.execute("SELECT 1 FROM workflows_run WHERE ended_at IS NULL LIMIT 1").fetchone():
+            if time.perf_counter() > deadline:
+                raise SystemExit(f"Not all runs were done within {seconds:g} s.")
             time.sleep(0.02)
-    raise SystemExit(f"The runs were not back within {seconds:g} s.")
 
 
 if __name__ == "__main__":

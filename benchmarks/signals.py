@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -51,6 +52,13 @@ class Listener:
         """Return when ``word`` has been heard ``count`` times."""
         while count:
             count -= self.hear()[0].startswith(word)
+
+    def forget(self) -> None:
+        """Drop what was told and not yet heard."""
+        self._socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while self._socket.recv(200):
+                pass
 
     def go(self) -> None:
         """Let all go that have lined up."""

@@ -66,7 +66,7 @@ slow = declare("slow-steps")
 def sleep(order: Order, ctx: StepContext) -> int:
     """Be in the middle of something for a moment."""
     tell(f"slow {ctx.run_id}")
-    time.sleep(0.5)
+    time.sleep(4)
     return order.number
 
 
