@@ -10,7 +10,16 @@ from django.urls import reverse
 
 from portal.core.models import AuditEntry, User
 from workflows.definition.contracts import every_contract
-from workflows.models import BulkOperation, DeadLetter, Dependency, InboxMessage, ResourceLock, Run, Workflow
+from workflows.models import (
+    BulkOperation,
+    DeadLetter,
+    Dependency,
+    InboxMessage,
+    ResourceLock,
+    Run,
+    StepItem,
+    Workflow,
+)
 
 PLAIN = {
     "overview": "overview",
@@ -70,6 +79,11 @@ def places() -> Iterator[Place]:
         yield Place("lookup-found", f"{reverse('lookup')}?q={newest[max(newest)].pk}")
     for status, run in sorted(newest.items()):
         yield from _objects(f"run-{status}", [run], "run-detail", lambda run: run.id)
+    with_items = StepItem.objects.order_by("-run_id", "step", "index")[:1]
+    for item in with_items:
+        address = reverse("run-items", args=[item.run_id, item.step])
+        yield Place("items", address)
+        yield Place("item", f"{address}?item={item.index}")
     for status, command in (("failed", "resume"), ("succeeded", "rollback"), ("waiting", "cancel")):
         yield from _objects(
             f"run-{command}", filter(None, [newest.get(status)]), f"run-{command}", lambda run: run.id
