@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from portal.demo import flows
 from portal.demo.sandbox.faults import Mode
 
+_OF_WHAT_IS_CALLED = (Mode.OK, Mode.DOWN, Mode.SLOW, Mode.RATE_LIMITED, Mode.HALF_RESPONSE)
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -17,6 +19,7 @@ class Service:
     about: str
     dependency: str
     timeout_seconds: float
+    modes: tuple[Mode, ...] = _OF_WHAT_IS_CALLED
 
 
 SERVICES = {
@@ -43,6 +46,14 @@ SERVICES = {
             flows.mail.name,
             flows.mail.timeout,
         ),
+        Service(
+            "notices",
+            "Notices of the clients' bank",
+            "Tell the portal of transfers that came in. Nobody calls it: it calls.",
+            "",
+            0.0,
+            (Mode.OK, Mode.SILENT, Mode.TWICE),
+        ),
     )
 }
 
@@ -68,6 +79,8 @@ BEHAVIOURS = {
             Mode.RATE_LIMITED, "Limited", "degraded", "Refuses every request: too many, come back in 5 s (429)."
         ),
         Behaviour(Mode.HALF_RESPONSE, "Cut off", "degraded", "Does the work, then breaks off its answer."),
+        Behaviour(Mode.SILENT, "Silent", "failed", "Credits transfers, but tells nobody of them."),
+        Behaviour(Mode.TWICE, "Twice", "degraded", "Sends every notice two times."),
     )
 }
 
@@ -77,6 +90,13 @@ def what_to_watch(service: Service, mode: Mode) -> str:
     name, seconds = service.dependency, f"{service.timeout_seconds:g} s"
     if mode is Mode.OK:
         return ""
+    if mode is Mode.SILENT:
+        return (
+            "Runs wait for their payment until their time is over, then remind the client: nothing hangs. "
+            "Switched back in time, the bank sends what it owes."
+        )
+    if mode is Mode.TWICE:
+        return "The second notice is answered with the first: each payment is booked once, and one receipt goes out."
     if service.slug == "mail":
         return (
             f"Steps that call {name} are optional: after their last try the run ends as degraded, the money is safe."

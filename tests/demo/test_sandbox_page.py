@@ -105,5 +105,5 @@ def test_the_page_takes_few_queries(
 
 
 def test_every_mode_of_every_service_says_what_to_watch() -> None:
-    silent = [(s, m) for s in SERVICES.values() for m in Mode if m is not Mode.OK and not what_to_watch(s, m)]
+    silent = [(s, m) for s in SERVICES.values() for m in s.modes if m is not Mode.OK and not what_to_watch(s, m)]
     assert silent == []

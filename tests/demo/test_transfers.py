@@ -55,6 +55,25 @@ def test_a_transfer_is_booked_once_though_the_bank_tells_of_it_twice() -> None:
     assert LedgerEntry.objects.get().amount == Decimal("120.00")
 
 
+def test_a_bank_that_sends_everything_twice_is_booked_once(sandbox: RunningSandbox) -> None:
+    sandbox.client.set_fault("notices", "twice")
+    run = billed(Manner.PAID)
+    tell_of_transfers()
+    bring()
+    assert gone_as_far_as_it_can(run).status == "succeeded"
+    assert LedgerEntry.objects.count() == 1
+
+
+def test_a_bank_that_is_silent_for_a_while_tells_later(sandbox: RunningSandbox) -> None:
+    sandbox.client.set_fault("notices", "silent")
+    run = billed(Manner.PAID)
+    assert tell_of_transfers() == 0
+    sandbox.client.set_fault("notices")
+    assert tell_of_transfers() == 1
+    bring()
+    assert gone_as_far_as_it_can(run).status == "succeeded"
+
+
 def test_the_booking_tells_that_the_invoice_is_paid_and_a_receipt_goes_out() -> None:
     run = billed(Manner.PAID)
     tell_of_transfers()

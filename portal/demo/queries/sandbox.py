@@ -18,8 +18,9 @@ from portal.demo.sandbox.client import Effects, SandboxClient
 from portal.demo.sandbox.faults import Mode
 from portal.demo.services.places import sandbox_url
 from portal.demo.services.workers import local_process
+from portal.demo.transfers.bank import WAITS
 from workflows.engine.state import RunStatus, WaitingReason
-from workflows.models import Dependency, Heartbeat, Run
+from workflows.models import Dependency, EventWait, Heartbeat, Run
 
 SHOWN = 12
 TIMEOUT_SECONDS = 2.0
@@ -37,7 +38,11 @@ class ServiceState:
     breaker: str
     probe_at: datetime | None
     waiting: int
-    behaviours: Sequence[Behaviour] = tuple(BEHAVIOURS.values())
+
+    @property
+    def behaviours(self) -> Sequence[Behaviour]:
+        """The modes that it can be switched to."""
+        return [BEHAVIOURS[mode] for mode in self.service.modes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,7 @@ def _services(faults: Mapping[str, Mapping[str, Any]]) -> list[ServiceState]:
         .values_list("waiting_on")
         .annotate(runs=Count("id"))
     )
+    waiting[""] = EventWait.objects.filter(consumer=WAITS, closed_at=None).count()
     states = []
     for slug, service in SERVICES.items():
         mode = Mode(faults[slug]["mode"])

@@ -9,7 +9,7 @@ from enum import StrEnum
 from portal.demo.sandbox.messages import JsonObject, Problem
 from portal.demo.sandbox.store import Store
 
-SERVICES = ("payments", "banking", "mail")
+SERVICES = ("payments", "banking", "mail", "notices")
 MAX_SECONDS = 600.0
 
 
@@ -21,6 +21,8 @@ class Mode(StrEnum):
     SLOW = "slow"  # the work is done at once, the answer comes ``delay_seconds`` later
     RATE_LIMITED = "rate_limited"  # 429 with Retry-After; no work is done
     HALF_RESPONSE = "half_response"  # a POST is done, then its answer is cut in the middle
+    SILENT = "silent"  # of notices: none is sent
+    TWICE = "twice"  # of notices: each is sent two times
 
 
 @dataclass(frozen=True, slots=True)

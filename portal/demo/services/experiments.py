@@ -42,8 +42,9 @@ def switch_service(*, actor: Actor, slug: str, mode: str) -> None:
     authorise(actor, Permission.OPERATE_SANDBOX)
     if slug not in SERVICES:
         raise NotFound
-    if mode not in set(Mode):
-        raise InvalidInput(fields={"mode": [f"Choose one of {', '.join(Mode)}."]})
+    modes = SERVICES[slug].modes
+    if mode not in modes:
+        raise InvalidInput(fields={"mode": [f"Choose one of {', '.join(modes)}."]})
     behaviour = BEHAVIOURS[Mode(mode)]
     url = sandbox_url()
     try:

@@ -6,8 +6,13 @@ from datetime import timedelta
 from enum import Enum
 from random import Random
 
+import httpx
+
 from portal.core.actor import Actor
 from portal.core.clock import now
+from portal.demo.sandbox.client import SandboxClient
+from portal.demo.sandbox.faults import Mode
+from portal.demo.services.places import sandbox_url
 from portal.demo.transfers.flows import PaymentConfirmed, TransferRequest
 from workflows.events.services import emit_event
 from workflows.models import EventWait, OutboxMessage
@@ -38,7 +43,13 @@ def paid_after(invoice_number: str) -> timedelta:
 
 
 def tell_of_transfers() -> int:
-    """Send the bank's notices for the bills that were paid by now; returns how many were sent."""
+    """Send the bank's notices for the bills that were paid by now; returns how many were told of.
+
+    None while the sandbox's switch says "silent", or cannot be asked: the bank sends them later.
+    """
+    mode = _mode()
+    if mode not in {Mode.OK, Mode.TWICE}:
+        return 0
     waiting = EventWait.objects.filter(consumer=WAITS, closed_at=None, run__is_demo=False).select_related("run")
     due = [
         wait
@@ -49,7 +60,7 @@ def tell_of_transfers() -> int:
     told = set(OutboxMessage.objects.filter(source_id__in=ids).values_list("source_id", flat=True))
     untold = [wait for wait in due if _notice_id(wait.key) not in told]
     for wait in untold[:AT_ONCE]:
-        _tell(TransferRequest.model_validate(wait.run.input))
+        _tell(TransferRequest.model_validate(wait.run.input), twice=mode is Mode.TWICE)
     return len(untold[:AT_ONCE])
 
 
@@ -58,7 +69,15 @@ def _notice_id(invoice_number: str) -> str:
     return f"transfer {invoice_number}"
 
 
-def _tell(bill: TransferRequest) -> None:
+def _mode() -> Mode | None:
+    try:
+        with SandboxClient(sandbox_url(), timeout=2) as client:
+            return Mode(client.faults()["notices"]["mode"])
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return None
+
+
+def _tell(bill: TransferRequest, *, twice: bool) -> None:
     number, manner = bill.invoice_number, manner_of(bill.invoice_number)
     notice = PaymentConfirmed(
         invoice_number=f"{number[:-2]}{number[-1]}{number[-2]}0" if manner is Manner.MISTYPED else number,
@@ -68,5 +87,5 @@ def _tell(bill: TransferRequest) -> None:
         bank_reference=f"TRF-{number[4:]}",
         account="GB29NWBK60161331926819",
     )
-    for _ in range(2 if manner is Manner.TOLD_TWICE else 1):
+    for _ in range(2 if twice or manner is Manner.TOLD_TWICE else 1):
         emit_event(actor=BANK, event=notice, source_id=_notice_id(number))
