@@ -67,6 +67,7 @@ def real(personas: Personas) -> dict[str, list[str]]:
         "run_id": [str(run.pk) for run in runs],
         "step": ["charge", "send_receipt"],
         "slug": ["settle-invoice", "partner-payout"],
+        "name": ["payments-gateway", "mail"],
         "key": [make_lock("ledger:client-17", runs[2]).key],
         "inbox_id": [str(make_missed(workflow=workflow).pk) for _ in range(3)],
         "event": ["test.received"],

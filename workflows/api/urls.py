@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from workflows.api import commands, events, holding, items, locks, views
+from workflows.api import commands, dependencies, events, holding, items, locks, views
 from workflows.locks.keys import LOCK_KEY
 from workflows.schedules import api as schedules
 
@@ -46,4 +46,10 @@ urlpatterns = [
         name="api-schedule-run-now",
     ),
     path("dependencies/", views.DependencyList.as_view(), name="api-dependency-list"),
+    path("dependencies/<slug:name>/", dependencies.DependencyRead.as_view(), name="api-dependency-detail"),
+    path("dependencies/<slug:name>/hold-open/", dependencies.HoldOpen.as_view(), name="api-dependency-hold-open"),
+    path(
+        "dependencies/<slug:name>/hold-closed/", dependencies.HoldClosed.as_view(), name="api-dependency-hold-closed"
+    ),
+    path("dependencies/<slug:name>/reset/", dependencies.Reset.as_view(), name="api-dependency-reset"),
 ]

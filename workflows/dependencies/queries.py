@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,9 +17,11 @@ from portal.core.charts import StripCell
 from portal.core.clock import now
 from portal.core.errors import NotFound
 from portal.core.permissions import Permission
+from workflows.definition.values import StepKind
 from workflows.dependencies.breaker import FORCED_STATES, SLOT_SECONDS, Policy, State, Window
+from workflows.dependencies.needs import Call, Need, need_of
 from workflows.filters import waiting_for_dependency
-from workflows.models import BreakerEvent, CallWindow, Dependency, Run, WorkflowVersion
+from workflows.models import BreakerEvent, CallSlot, CallWindow, Dependency, Run, WorkflowVersion
 from workflows.presentation import State as Shown
 from workflows.presentation import StateName
 
@@ -36,6 +38,9 @@ SHOWN = {
     State.FORCED_CLOSED: Shown(StateName.DEGRADED, "Held closed"),
     State.CLOSED: Shown(StateName.OK, "Closed"),
 }
+
+
+_Version = tuple[str, str, float, Any]  # slug, title, promised share of successes, steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,29 @@ class Observed:
     calls: int
     availability: float | None
     mean_seconds: float | None
+    slow: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NeedView:
+    """What a workflow needs of a dependency, and whether it gets it."""
+
+    slug: str
+    title: str
+    steps: str
+    need: Need
+    promised: float
+    observed: float | None
+
+    @property
+    def state(self) -> Shown:
+        """The verdict: by the promise first, then by what was observed."""
+        needed = self.need.of_each_call
+        if needed is None or self.promised < needed:
+            return Shown(StateName.FAILED, "Cannot be kept")
+        if self.observed is not None and self.observed < needed:
+            return Shown(StateName.DEGRADED, "Promised, not given")
+        return Shown(StateName.OK, "Enough")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +173,20 @@ class DependencyDetail:
     view: DependencyView
     observed: Observed
     history: tuple[Change, ...]
+    needs: tuple[NeedView, ...]
+    calls_out: int | None
+
+    @property
+    def broken_promises(self) -> list[NeedView]:
+        """The workflows whose own promise cannot be kept with what this dependency promises."""
+        return [need for need in self.needs if need.state.name == StateName.FAILED]
 
 
 def dependency_list(actor: Actor) -> list[DependencyView]:
     """Return all dependencies, the most troubled first."""
     order = list(SHOWN)
     rows = sorted(Dependency.objects.all(), key=lambda row: (order.index(State(row.state)), row.name))
-    return _views(actor, rows)
+    return _views(actor, rows, _latest_versions(actor))
 
 
 def dependency_detail(actor: Actor, name: str) -> DependencyDetail:
@@ -162,7 +197,12 @@ def dependency_detail(actor: Actor, name: str) -> DependencyDetail:
     row = access_dependency(name)
     events = BreakerEvent.objects.filter(dependency=row)[:HISTORY]
     history = tuple(Change(e.at, SHOWN[State(e.new)], e.reason, e.actor_label) for e in events)
-    return DependencyDetail(_views(actor, [row])[0], _observed(row), history)
+    observed, versions = _observed(row), _latest_versions(actor)
+    view = _views(actor, [row], versions)[0]
+    out = None
+    if view.policy.max_concurrency is not None:
+        out = CallSlot.objects.filter(dependency=row, expires_at__gt=now()).count()
+    return DependencyDetail(view, observed, history, tuple(_needs(versions, row, observed)), out)
 
 
 def access_dependency(name: str) -> Dependency:
@@ -181,9 +221,9 @@ def waiting_runs(actor: Actor, name: str) -> int:
     return _waiting(actor, [name])[name]
 
 
-def _views(actor: Actor, rows: Sequence[Dependency]) -> list[DependencyView]:
+def _views(actor: Actor, rows: Sequence[Dependency], versions: Sequence[_Version]) -> list[DependencyView]:
     recent = _recent_calls([row.pk for row in rows])
-    callers = _callers(actor)
+    callers = _callers(versions)
     waiting = _waiting(actor, [row.name for row in rows])
     return [
         DependencyView(
@@ -233,19 +273,39 @@ def _rows(sql: str, values: Iterable[object]) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def _callers(actor: Actor) -> Mapping[str, list[Caller]]:
-    """Return, by dependency, the workflows that the actor may see whose latest version calls it."""
-    versions = (
-        WorkflowVersion.objects.filter(
-            within_reach(actor, Permission.VIEW_WORKFLOW),
-            number=F("workflow__latest_version"),
-            workflow__retired_at=None,
-        )
-        .order_by("workflow__title")
-        .values_list("workflow__slug", "workflow__title", "definition__steps")
-    )
+def _latest_versions(actor: Actor) -> list[_Version]:
+    """Return the latest versions of the workflows that the actor may see."""
+    versions = WorkflowVersion.objects.filter(
+        within_reach(actor, Permission.VIEW_WORKFLOW),
+        number=F("workflow__latest_version"),
+        workflow__retired_at=None,
+    ).order_by("workflow__title")
+    columns = ("workflow__slug", "workflow__title", "workflow__success_target", "definition__steps")
+    return list(versions.values_list(*columns))
+
+
+def _needs(versions: Sequence[_Version], row: Dependency, observed: Observed) -> Iterator[NeedView]:
+    """Yield what each workflow that must have the dependency needs of it."""
+    declared = Dependency.objects.values_list("name", "settings")
+    promised = {name: Policy.of(settings).availability for name, settings in declared}
+    for slug, title, objective, steps in versions:
+        required = [step for step in steps if _is_required_call(step)]
+        calls = [Call(step["calls"], (step["retry"] or {"attempts": 1})["attempts"]) for step in required]
+        need = need_of(row.name, calls, promised, objective)
+        if need:
+            titles = ", ".join(step["title"] for step in required if step["calls"] == row.name)
+            yield NeedView(slug, title, titles, need, promised[row.name], observed.availability)
+
+
+def _is_required_call(step: Mapping[str, Any]) -> bool:
+    """Tell whether a run needs the one call of this step to end well; with ``each`` there are many."""
+    return bool(step["calls"] and not (step["optional"] or step["fallback"] or step.get("kind") == StepKind.EACH))
+
+
+def _callers(versions: Sequence[_Version]) -> Mapping[str, list[Caller]]:
+    """Return, by dependency, the workflows that call it."""
     callers: defaultdict[str, list[Caller]] = defaultdict(list)
-    for slug, title, steps in versions:
+    for slug, title, _, steps in versions:
         called: defaultdict[str, list[str]] = defaultdict(list)
         for step in steps:
             if step["calls"]:
@@ -268,9 +328,9 @@ def _waiting(actor: Actor, names: Sequence[str]) -> dict[str, int]:
 def _observed(row: Dependency) -> Observed:
     since = now() - timedelta(days=OBSERVED_DAYS)
     sums = CallWindow.objects.filter(dependency=row, slot_at__gte=since).aggregate(
-        calls=Sum("calls"), failures=Sum("failures"), total_ms=Sum("total_ms")
+        calls=Sum("calls"), failures=Sum("failures"), total_ms=Sum("total_ms"), slow=Sum("slow")
     )
     calls = sums["calls"] or 0
     if not calls:
-        return Observed(0, None, None)
-    return Observed(calls, 1 - sums["failures"] / calls, sums["total_ms"] / calls / 1000)
+        return Observed(0, None, None, None)
+    return Observed(calls, 1 - sums["failures"] / calls, sums["total_ms"] / calls / 1000, sums["slow"] / calls)
