@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page, Request, expect
 from portal.core.clock import now
 from portal.core.models import AuditEntry
 from tests.browser.conftest import SignIn
+from tests.deadletters.shop import make_letter, make_missed
 from tests.engine import drive, flows
 from tests.engine.asking import plain_flow
 from tests.engine.flows import Note
@@ -22,7 +23,7 @@ from tests.schedules.flows import nightly
 from workflows import BusinessRuleViolation, StepContext, TransientError
 from workflows.engine.state import RunStatus
 from workflows.errors import OutcomeUnknown
-from workflows.models import Run, Schedule, ScheduledTime
+from workflows.models import DeadLetter, Run, Schedule, ScheduledTime
 from workflows.services.registration import ensure_workflow
 
 REASON = "Agreed with finance on the phone."
@@ -113,6 +114,14 @@ def of_missed(command: str) -> Offer:
     return offer
 
 
+def of_letter(command: str, letter: DeadLetter) -> Offer:
+    return Offer(reverse("dead-letter", args=[letter.pk]), reverse(f"dead-letter-{command}", args=[letter.pk]))
+
+
+def of_missed_event(command: str) -> Offer:
+    return Offer(reverse("completeness"), reverse(f"missed-{command}", args=[make_missed().pk]))
+
+
 OFFERS: dict[str, Callable[[], Offer]] = {
     "approve": lambda: of_run("approve", asking()),
     "reject": lambda: of_run("reject", asking()),
@@ -131,6 +140,11 @@ OFFERS: dict[str, Callable[[], Offer]] = {
     "close the breaker": lambda: of_dependency("reset"),
     "hold a workflow": of_workflow,
     "break a lock": of_lock,
+    "replay a dead letter": lambda: of_letter("replay", make_letter()),
+    "discard a dead letter": lambda: of_letter("discard", make_letter()),
+    "bring a dead letter back": lambda: of_letter("restore", make_letter(status="discarded", discarded_at=now())),
+    "send a missed event again": lambda: of_missed_event("send"),
+    "give a missed event up": lambda: of_missed_event("give-up"),
 }
 
 
