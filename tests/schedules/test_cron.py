@@ -91,11 +91,14 @@ def test_it_is_said_in_words() -> None:
         ("30 2 * * *", "2026-07-01 00:00", "02:30 comes twice in Europe/Berlin: it starts the first time only"),
         ("30 2 * * 1-5", "2027-01-01 00:00", "Clocks change on 28 March 2027; its times of day stay"),
         ("0 9 * * *", "2027-01-01 00:00", "Clocks change on 28 March 2027; its times of day stay"),
-        ("*/5 * * * *", "2027-01-01 00:00", "Clocks change on 28 March 2027"),
     ],
 )
 def test_what_the_next_change_of_clocks_does_is_said(expression: str, moment: str, note: str) -> None:
     assert note in Cron(expression, "Europe/Berlin").clock_note(utc(moment))
+
+
+def test_what_recurs_within_the_day_has_no_note() -> None:
+    assert Cron("*/5 * * * *", "Europe/Berlin").clock_note(utc("2027-01-01 00:00")) == ""
 
 
 def test_a_zone_without_changes_has_no_note() -> None:

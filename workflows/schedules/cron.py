@@ -93,9 +93,9 @@ class Cron:
         return str(CronSim(self.expression, datetime(2024, 1, 1, tzinfo=UTC)).explain())
 
     def clock_note(self, moment: datetime) -> str:
-        """Say what the zone's next change of clocks does to this; "" if it has none within a year."""
+        """Say what the zone's next change of clocks does to this; "" if there is none within a year, or nothing."""
         change = next_clock_change(self.zone, moment)
-        if change is None:
+        if change is None or not self._has_fixed_times:
             return ""
         day = f"{change.old.day} {change.old:%B %Y}"
         start, end = sorted((change.old, change.new))
@@ -106,11 +106,14 @@ class Cron:
             return f"On {day} there is no {hit:%H:%M} in {self.zone}: that day it starts at {change.new:%H:%M}."
         return f"On {day} {hit:%H:%M} comes twice in {self.zone}: it starts the first time only."
 
-    def _fixed_time_within(self, start: datetime, end: datetime) -> datetime | None:
-        """Return the first local time in [start, end) at which this is due, if it has fixed times of day."""
+    @property
+    def _has_fixed_times(self) -> bool:
+        """Whether it is due at times of day, and not every so many minutes or hours."""
         minute, hour = self.expression.split()[:2]
-        if minute.startswith("*") or hour.startswith("*"):
-            return None
+        return not (minute.startswith("*") or hour.startswith("*"))
+
+    def _fixed_time_within(self, start: datetime, end: datetime) -> datetime | None:
+        """Return the first local time in [start, end) at which this is due; None if it is not."""
         found = next(CronSim(self.expression, start - timedelta(seconds=1)))
         return found if found < end else None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
-from workflows.engine.state import StepStatus
+from workflows.engine.state import RunStatus, StepStatus
 from workflows.models import Run
 from workflows.pause_words import kind_of
 from workflows.queries.run_page import RunPage
@@ -72,7 +72,7 @@ def offers(commands: Iterable[AvailableCommand], page: RunPage, drawer: Drawer |
     by_name = {command.name: command for command in commands}
     possible = [command for command in by_name.values() if not command.unmet]
     first = next((name for name in _FIRST_CHOICE if name in {c.name for c in possible}), "")
-    if page.request:  # a resume would only go on waiting for the answer
+    if first == "resume" and _is_pausing(page):  # a resume would only go on waiting
         first = ""
     uncertain = next((s.name for s in page.steps if s.status == StepStatus.UNCERTAIN), "")
     header = [c for c in possible if c.name not in {*_OF_A_STEP, *_ANSWERS} or c.name == "decide"]
@@ -88,6 +88,11 @@ def offers(commands: Iterable[AvailableCommand], page: RunPage, drawer: Drawer |
         ],
         why_no_answer=_why_no_answer(by_name["approve"], page.run),
     )
+
+
+def _is_pausing(page: RunPage) -> bool:
+    here = next((step for step in page.steps if step.name == page.run.current_step), None)
+    return page.run.status == RunStatus.WAITING and here is not None and bool(kind_of(here.declared))
 
 
 def _why_no_answer(command: AvailableCommand, run: Run) -> str:
