@@ -50,7 +50,9 @@ def tell_of_transfers() -> int:
     mode = _mode()
     if mode not in {Mode.OK, Mode.TWICE}:
         return 0
-    waiting = EventWait.objects.filter(consumer=WAITS, closed_at=None, run__is_demo=False).select_related("run")
+    waiting = EventWait.objects.filter(
+        consumer=WAITS, closed_at=None, expires_at__gt=now(), run__is_demo=False
+    ).select_related("run")
     due = [
         wait
         for wait in waiting.order_by("since")[:500]
