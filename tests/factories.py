@@ -25,6 +25,7 @@ from workflows.models import (
     Run,
     RunEvent,
     Schedule,
+    StepItem,
     StepRun,
     Workflow,
     WorkflowVersion,
@@ -309,4 +310,26 @@ def _add_attempt(row: StepRun) -> None:
         worker=row.worker,
         started_at=row.started_at,
         ended_at=row.ended_at or now(),
+    )
+
+
+def make_items(run: Run, step: str, *, done: int, failed: int = 0, left: int = 0, error: Json | None = None) -> None:
+    """Give a run items at a step with ``each``: so many that are done, that failed, and that are still to be done."""
+    statuses = [*["succeeded"] * done, *["failed"] * failed, *["pending"] * left]
+    StepItem.objects.bulk_create(
+        StepItem(
+            run=run,
+            step=step,
+            index=index,
+            status=status,
+            name=f"NB-{index + 1:04}",
+            amount=Decimal("180.00") + index,
+            currency="EUR",
+            input={"invoice_number": f"NB-{index + 1:04}"},
+            error=(error or TRANSIENT_ERROR) if status == "failed" else None,
+            attempts=status != "pending",
+            started_at=None if status == "pending" else run.created_at + timedelta(seconds=index),
+            ended_at=None if status == "pending" else run.created_at + timedelta(seconds=index + 1),
+        )
+        for index, status in enumerate(statuses)
     )

@@ -26,7 +26,7 @@ from workflows.errors import (
 from workflows.gaps import gap_of, gaps_in
 from workflows.locks.queries import Place
 from workflows.models import Run, RunEvent, StepRun
-from workflows.under_way import steps_under_way
+from workflows.under_way import is_at_items, steps_under_way
 
 Json = Mapping[str, Any]
 Part = str | datetime | timedelta
@@ -101,6 +101,8 @@ class Outcome:
 
 def outcome(facts: Facts) -> Outcome:
     """Return what became of the run, or where it is."""
+    if is_at_items(facts.run, facts.definition, facts.steps):
+        return _at_items(facts)
     return _OUTCOMES[RunStatus(facts.run.status)](facts)
 
 
@@ -166,6 +168,13 @@ def _requested(facts: Facts) -> tuple[Sentence, ...]:
     return ((f"{asked}{who}: it takes effect as soon as this step has ended.",),)
 
 
+def _at_items(facts: Facts) -> Outcome:
+    since = facts.steps[facts.run.current_step].started_at or facts.run.created_at
+    return Outcome(
+        (f"Working on the items of {facts.named(facts.run.current_step)} since ", since, "."), _requested(facts)
+    )
+
+
 def _waiting(facts: Facts) -> Outcome:
     found = _waiting_for(facts)
     is_due = facts.run.wake_at is not None and facts.run.wake_at <= facts.now
@@ -196,8 +205,6 @@ def _waiting_for(facts: Facts) -> Outcome:
             )
         case WaitingReason.LOCK:
             return _waiting_for_lock(facts, since)
-        case WaitingReason.ITEMS:
-            return Outcome((f"Working on the items of {place}, since ", since, f": {run.waiting_on}."))
         case WaitingReason.TIMER:
             return _sleeping(facts, since)
         case WaitingReason.EVENT:

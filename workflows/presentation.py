@@ -86,7 +86,7 @@ _ITEM_STATES: dict[ItemStatus, State] = {
 }
 
 DONE_WITH_GAPS = State(StateName.DEGRADED, "Done with gaps")
-_AT_ITEMS = State(StateName.RUNNING, "Running")
+AT_ITEMS = State(StateName.RUNNING, "Running")
 _BLOCKED = State(StateName.BLOCKED, "Blocked")
 _NOT_REACHED = State(StateName.PAUSED, "Not reached")
 _BLOCKING = frozenset({RunStatus.FAILED, RunStatus.ROLLBACK_FAILED})
@@ -96,7 +96,7 @@ _STOPPED = frozenset({RunStatus.ROLLED_BACK, RunStatus.CANCELLED, RunStatus.ROLL
 def run_state(run: Run) -> State:
     """Return the state that a run is shown in. One that waits for its items is at work, if not in one hand."""
     if run.waiting_reason == WaitingReason.ITEMS:
-        return _AT_ITEMS
+        return AT_ITEMS
     return RUN_STATES[RunStatus(run.status)]
 
 

@@ -17,7 +17,7 @@ from portal.demo.services.history import write_history
 from tests.bulk.help import begin, select
 from tests.deadletters.scenes import many_are_dead, some_are_settled
 from tests.diagnostics.scenes import books_agree, books_differ
-from tests.factories import ask_for, make_heartbeat, make_lock, make_run, make_schedule, open_breaker
+from tests.factories import ask_for, make_heartbeat, make_items, make_lock, make_run, make_schedule, open_breaker
 from workflows.bulk.engine import advance
 from workflows.engine.state import RunStatus, StepStatus
 from workflows.models import BulkOperation, Run, ScheduledTime, Workflow, WorkflowVersion
@@ -50,6 +50,20 @@ def ordinary() -> None:
     books_agree()
 
 
+def _batch() -> None:
+    """A night's batch in the middle of its invoices, some of which have failed."""
+    billing = Workflow.objects.get(slug="nightly-batch-billing")
+    run = make_run(
+        billing,
+        status=RunStatus.WAITING,
+        at="charge_card",
+        ago=timedelta(seconds=90),
+        waiting_reason="items",
+        waiting_on="70 of 120 done, 4 failed",
+    )
+    make_items(run, "charge_card", done=70, failed=4, left=46)
+
+
 def failing() -> None:
     """A bad day: the gateway is down, runs wait or failed, one payout is uncertain, one rollback got stuck."""
     ordinary()
@@ -66,6 +80,7 @@ def failing() -> None:
     make_run(settle, status=RunStatus.ROLLBACK_FAILED, at=_step(settle, 0), ago=timedelta(minutes=31))
     make_run(settle, status=RunStatus.DEGRADED, ago=timedelta(minutes=33))
     _missed(payout)
+    _batch()
     _bulk_operations()
     many_are_dead(_operator())
     books_differ()

@@ -23,14 +23,14 @@ from workflows.lanes import LEGEND, lanes_of
 from workflows.locks.queries import Place, place_in_queue
 from workflows.models import ApprovalRequest, Attempt, Run, RunEvent, StepRun, WorkflowVersion
 from workflows.outcome import Facts, Outcome, outcome, plain
-from workflows.presentation import DONE_WITH_GAPS, State, StateName, run_state, short_id, step_state
+from workflows.presentation import AT_ITEMS, DONE_WITH_GAPS, State, StateName, run_state, short_id, step_state
 from workflows.queries.approvals import open_request
 from workflows.queries.family import Family, family_of
 from workflows.queries.fleet import fleet
 from workflows.queries.run_parts import Drawer, InputPart, StepView, error_view, shortened
 from workflows.queries.runs import Usual, duration_of, is_under_way, usual_durations
 from workflows.redaction import Redaction, redaction_of
-from workflows.under_way import steps_under_way
+from workflows.under_way import is_at_items, steps_under_way
 
 Json = Mapping[str, Any]
 EVENTS_SHOWN = 200
@@ -88,7 +88,7 @@ class RunPage:
     @property
     def state(self) -> State:
         """The run's state."""
-        return run_state(self.run)
+        return AT_ITEMS if self._is_at_items else run_state(self.run)
 
     @property
     def duration(self) -> timedelta | None:
@@ -152,7 +152,7 @@ class RunPage:
 
     @property
     def _is_at_items(self) -> bool:
-        return self.run.waiting_reason == WaitingReason.ITEMS
+        return is_at_items(self.run, self.definition, self.rows)
 
     @cached_property
     def lanes(self) -> list[tuple[StepView, tuple[Bar, ...]]]:
