@@ -94,9 +94,8 @@ def _measure(found: Machine, case: Case, rounds: int) -> dict[str, Any]:
             case.listener.wait_for("slow", case.workers)
             held = _held(found)
             killed_at = case.interrupt()
-            waits += [at - killed_at for at in _taken_again(found, held)]
-            _wait_until_done(found)
-            case.listener.forget()
+            waits += [at - killed_at for at in _taken_again(case, held)]
+            _wait_until_done(case)
     return {"runs_interrupted_in_a_step": len(waits), "running_again_after": meters.latency(waits)}
 
 
@@ -114,7 +113,7 @@ def _move_leases(found: Machine) -> None:
         connection.execute("UPDATE workflows_run SET lease_owner = 'lost-' || lease_owner WHERE lease_owner <> ''")
 
 
-def _taken_again(found: Machine, held: dict[str, int], seconds: float = 60) -> list[float]:
+def _taken_again(case: Case, held: dict[str, int], seconds: float = 60) -> list[float]:
     """Return when each of these runs was claimed again: its token grows when it is taken back, and at the claim.
 
     Those that came to their end before they could be interrupted are left out.
@@ -122,8 +121,9 @@ def _taken_again(found: Machine, held: dict[str, int], seconds: float = 60) -> l
     query = "SELECT id::text, fence, ended_at IS NOT NULL FROM workflows_run WHERE id::text = ANY(%s)"
     again: list[float] = []
     deadline = time.perf_counter() + seconds
-    with psycopg.connect(found.database_url, autocommit=True) as connection:
+    with psycopg.connect(case.found.database_url, autocommit=True) as connection:
         while held:
+            case.listener.forget()  # a step that tells waits until it is heard
             for run, fence, has_ended in connection.execute(query, [list(held)]).fetchall():
                 if fence > held[run] + 1:
                     again.append(time.perf_counter())
@@ -135,10 +135,11 @@ def _taken_again(found: Machine, held: dict[str, int], seconds: float = 60) -> l
     return again
 
 
-def _wait_until_done(found: Machine, seconds: float = 60) -> None:
+def _wait_until_done(case: Case, seconds: float = 60) -> None:
     deadline = time.perf_counter() + seconds
-    with psycopg.connect(found.database_url, autocommit=True) as connection:
+    with psycopg.connect(case.found.database_url, autocommit=True) as connection:
         while connection.execute("SELECT 1 FROM workflows_run WHERE ended_at IS NULL LIMIT 1").fetchone():
+            case.listener.forget()
             if time.perf_counter() > deadline:
                 raise SystemExit(f"Not all runs were done within {seconds:g} s.")
             time.sleep(0.02)
