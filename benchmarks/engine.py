@@ -155,7 +155,7 @@ def _timed_processes(found: Machine, commands: Sequence[Sequence[str]], *, runs:
 
 def celery(found: Machine, setting: Setting) -> dict[str, Any]:
     """A chain of ten tasks that do nothing; nothing is kept."""
-    celery_chain.app.conf.broker_url = found.redis_url
+    celery_chain.app.conf.update(broker_url=found.redis_url)
     worker = (*CELERY, "-A", "benchmarks.celery_chain", "worker", "-P", "prefork", "-c", str(setting.workers))
     with listening(found, "celery") as listener, found.running((*worker, "-Q", "chain", *QUIET), **told(listener)):
         keep_in_flight(celery_chain.start, listener, runs=20, in_flight=1)
