@@ -78,6 +78,7 @@ def test_it_is_never_well_while_nobody_hands_over(personas: Personas) -> None:
 
 @pytest.mark.usefixtures("_alive")
 def test_what_was_not_handed_over_is_told(personas: Personas) -> None:
+    handled()
     OutboxMessage.objects.filter(pk=make_event().pk).update(routed_at=None)
     page = page_of(personas.client("viewer"))
     assert "1 event was not handed over for more than a minute" in page

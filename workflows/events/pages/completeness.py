@@ -68,6 +68,7 @@ def _summary(request: HttpRequest) -> dict[str, Any]:
         "dead": sum(each.dead for each in found.subscriptions),
         "missing": sum(each.missing for each in found.subscriptions),
         "unrouted": sum(each.count for each in found.unrouted),
+        "unrouted_events": {each.event for each in found.unrouted},
     }
 
 
