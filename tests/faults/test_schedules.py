@@ -34,7 +34,7 @@ def settled(fleet: Fleet) -> bool:
     """Tell whether every time has its run, and every run is through."""
     (times,) = fleet.ask("SELECT count(*) FROM workflows_scheduledtime WHERE run_id IS NOT NULL")[0]
     (open_runs,) = fleet.ask("SELECT count(*) FROM workflows_run WHERE status <> 'succeeded'")[0]
-    return times > MINUTES and open_runs == 0
+    return bool(times > MINUTES and open_runs == 0)
 
 
 @pytest.mark.parametrize(

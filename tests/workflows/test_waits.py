@@ -105,7 +105,7 @@ def test_the_api_tells_question_parent_and_children_and_takes_the_answer(persona
 
 
 def test_the_map_draws_each_kind_of_wait_with_its_own_sign() -> None:
-    boxes = {}
+    boxes: dict[str, tuple[str, str]] = {}
     for workflow in (plain_flow, big_flow, hour_flow):
         started(workflow)
         definition = WorkflowVersion.objects.get(workflow__slug=workflow.name).definition
