@@ -49,5 +49,5 @@ def test_each_example_answers_as_documented(personas: Personas) -> None:
             command = command.replace(name, value)
         answer = curl(command)
         assert (command, answer.status_code) == (command, int(status))
-        if status == "201":
+        if status == "201" and "workflow" in answer.json():
             names["$RUN"] = answer.json()["id"]

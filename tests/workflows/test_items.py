@@ -152,3 +152,11 @@ def test_the_api_says_what_a_degraded_run_lacks(personas: Personas, run: Run) ->
 def test_the_list_of_runs_says_what_a_degraded_run_lacks(operator: Client, run: Run) -> None:
     take_on(run)
     assert "Collect lacks 2 of 10 items, worth 10.00" in operator.get("/runs/").content.decode()
+
+
+def test_a_run_that_looks_after_its_items_still_shows_as_at_work_on_them(operator: Client, run: Run) -> None:
+    advance(run.pk)
+    Run.objects.filter(pk=run.pk).update(status="queued", waiting_reason="", waiting_on="", wake_at=None)
+    html = operator.get(reverse("run-detail", args=[run.pk])).content.decode()
+    assert "Working on the items of step 1 of 1" in html
+    assert 'max="10" value="0"' in html
