@@ -101,7 +101,7 @@ class ResetSerializer(StrictSerializer):
     )
 
 
-class HoldSerializer(ResetSerializer):
+class HoldBreakerSerializer(ResetSerializer):
     """Hold a breaker until a time."""
 
     until = serializers.DateTimeField(help_text="When it ends by itself; at most seven days away.")
@@ -124,7 +124,7 @@ class BreakerCommand(ActionView):
     """A command on one breaker. Subclasses say what they do and the shape of their body."""
 
     required_permission = Permission.OPERATE_DEPENDENCY
-    body_class: ClassVar[type[ResetSerializer]] = HoldSerializer
+    body_class: ClassVar[type[ResetSerializer]] = HoldBreakerSerializer
     act: ClassVar[Callable[..., Dependency]]
 
     @extend_schema(responses=DependencySerializer)
