@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import OperationalError
 
+from portal.core.clock import now
 from tests.engine.drive import drive
 from tests.events import flows
 from tests.events.drive import bring, due_again, emitted, inbox_of, let_pass, started
@@ -242,3 +245,12 @@ def test_a_letter_that_was_replayed_in_vain_is_open_again() -> None:
     bring()
     letter = DeadLetter.objects.get()
     assert (letter.status, letter.replay_count, letter.attempts) == ("open", 1, 2)
+
+
+def test_an_event_is_acted_on_at_once_though_the_dispatchers_clock_is_ahead() -> None:
+    emitted(flows.pay_event())
+    with time_machine.travel(timedelta(minutes=10), tick=True):
+        route_to_pack()
+    row = InboxMessage.objects.get()
+    assert row.next_attempt_at is not None
+    assert row.next_attempt_at <= now()

@@ -13,10 +13,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
+from django.db.models.functions import Now
 from structlog.contextvars import bound_contextvars
 
 from portal.core.actor import Actor
-from portal.core.clock import now
 from portal.core.correlation import correlated
 from portal.core.errors import PortalError
 from workflows.definition import contracts
@@ -130,7 +130,7 @@ def _failed(inbox_id: UUID, attempt: int, error: BaseException) -> None:
             bury(inbox, reason, described)
             return
         pause = timedelta(seconds=retry.backoff(TRIES, attempt))
-        inbox.error, inbox.next_attempt_at, inbox.taken_by = described, now() + pause, ""
+        inbox.error, inbox.next_attempt_at, inbox.taken_by = described, Now() + pause, ""
         inbox.save(update_fields=["error", "next_attempt_at", "taken_by"])
         log.warning("%s could not act on event %s: %s", inbox.consumer, inbox.message_id, described["message"])
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from portal.core.clock import now
 from workflows import dispatch
@@ -68,14 +69,13 @@ def _inbox_rows(messages: Iterable[OutboxMessage]) -> list[InboxMessage]:
 
 def _inbox_row(message: OutboxMessage, consumer: Consumer, workflow: Workflow) -> InboxMessage:
     contract = contracts.find(message.name, message.version) or contracts.versions_of(message.name)[-1]
-    at = now()
     return InboxMessage(
         consumer=consumer.label,
         kind=consumer.kind,
         workflow=workflow,
         message=message,
         key=message.key,
-        next_attempt_at=at,
+        next_attempt_at=Now(),  # the database's: a dispatcher whose clock is ahead would put the event off
         due_at=message.emitted_at + contract.within,
-        created_at=at,
+        created_at=Now(),
     )
