@@ -26,7 +26,7 @@ from portal.wsgi import application
 from tests.api.client import make_token
 from tests.bulk.help import begin
 from tests.deadletters.shop import make_letter, make_missed
-from tests.factories import make_lock, make_run
+from tests.factories import make_lock, make_run, make_schedule
 from tests.personas import Personas
 from workflows.engine.state import RunStatus
 from workflows.models import Workflow
@@ -74,6 +74,7 @@ def real(personas: Personas) -> dict[str, list[str]]:
         "letter_id": [str(make_letter(workflow=workflow).pk) for _ in range(3)],
         "operation_id": [str(begin(personas.actor("operator")).pk)],
         "check": ["trust-account"],
+        "schedule": [make_schedule(workflow).name],
         "token": [make_token(personas.operator)],
     }
 
