@@ -13,7 +13,8 @@ import pytest
 from tests.engine import flows
 from tests.engine.drive import advance_once, die_in, drive, started, steps_of
 from tests.factories import told
-from workflows.engine import store
+from workflows.engine import crash_points, store
+from workflows.engine.holder import holder
 from workflows.engine.runner import advance
 from workflows.models import Attempt, Run, RunEvent, StepRun
 
@@ -99,6 +100,26 @@ def test_a_worker_that_was_presumed_dead_can_write_nothing_more() -> None:
     flows.behaviour.clear()
     assert drive(run).status == "succeeded"
     assert StepRun.objects.get(run=run, step="reserve").output == {"text": "reserved after prepared A-1"}
+
+
+@pytest.mark.parametrize(("step", "point"), [("pay", "worker.after_intent"), ("reserve", "worker.before_body")])
+def test_a_worker_that_was_frozen_past_its_lease_calls_nobody(
+    step: str, point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = started(flows.order_flow)
+
+    def freeze(reached: str, at: str = "") -> None:
+        if (reached, at) == (point, step):
+            assert holder._held
+            holder._held.renewed_at -= store.LEASE_SECONDS + 1
+
+    monkeypatch.setattr(crash_points, "reach", freeze)
+    advance(run.pk)
+    assert step not in [name for name, _, _ in flows.calls]
+    monkeypatch.undo()
+    die_in(run)
+    reclaim()
+    assert drive(run).status == "succeeded"
 
 
 def test_a_zombie_in_a_transaction_takes_its_writes_back() -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import psutil
@@ -28,11 +28,21 @@ DEAF_SECONDS = 15.0  # a step that ignores its interruption for this long takes 
 class Held:
     """The work in hand. ``renew`` makes its lease last longer, and says whether it still could.
 
-    ``deadline``: when the running step must be over (monotonic seconds), None between steps.
+    ``deadline``: when the running step must be over (monotonic seconds), None between steps. ``renewed_at``: when
+    the last renewal that succeeded was asked for, so the lease is at least as fresh as this.
     """
 
     renew: Callable[[], bool]
     deadline: float | None = None
+    renewed_at: float = field(default_factory=time.monotonic)
+
+    def refuse_if_expired(self) -> None:
+        """Let nothing begin under a lease that may be another worker's by now: this process was frozen, or cut off.
+
+        :raises LeaseTaken: if the lease was not renewed in its time.
+        """
+        if time.monotonic() - self.renewed_at > store.LEASE_SECONDS:
+            raise interrupt.LeaseTaken("The lease ran out before the step began.")
 
 
 @lru_cache(maxsize=2)
@@ -108,7 +118,10 @@ class Holder:
         if held.deadline is not None and time.monotonic() > held.deadline + DEAF_SECONDS:
             log.critical("A step ignored its time limit for %g s; this worker process ends itself.", DEAF_SECONDS)
             os.kill(os.getpid(), signal.SIGKILL)
-        if not held.renew():
+        asked_at = time.monotonic()
+        if held.renew():
+            held.renewed_at = max(held.renewed_at, asked_at)
+        else:
             with self._lock:
                 if self._held is held and held.deadline is not None:
                     interrupt.take_lease_away()

@@ -181,11 +181,13 @@ class Session:
         """
         crash_points.reach("worker.before_checkpoint")
         writes, self._pending = self._pending, Writes()
+        asked_at = time.monotonic()
         with self._with_what_goes_along():
             asked = store.checkpoint(self.claimed.run_id, self.claimed.fence, self._owner, writes, next_step)
         self.request = Request(asked)
         self.current_step = next_step
         self._written_at = time.monotonic()
+        self._held.renewed_at = asked_at
 
     def release(self, how: Release) -> None:
         """Write what is pending and let the run go, in one statement.
@@ -302,6 +304,7 @@ class Session:
         self._held.deadline = time.monotonic() + step.options.timeout
         try:
             with time_limit(step.options.timeout):
+                self._held.refuse_if_expired()
                 return function(self.values, context)
         finally:
             self._held.deadline = None
