@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 
-from django.db.models import F, Window
+from django.db.models import F, OuterRef, Subquery, Window
 from django.db.models.functions import RowNumber
 
 from diagnostics.models import Discrepancy, Reconciliation
@@ -91,8 +91,7 @@ class CheckView:
     @property
     def at_stake(self) -> list[Money]:
         """What the mismatches of the last result come to, by currency."""
-        sums = self.latest.at_stake if self.latest else {}
-        return [Money(Decimal(amount), currency) for currency, amount in sums.items()]
+        return _worth(self.latest) if self.latest else []
 
     @property
     def cells(self) -> list[StripCell]:
@@ -116,6 +115,47 @@ class CheckDetail:
     open_count: int
     gone: Sequence[Discrepancy]
     may_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A check that does not agree, or (``problem``) could not look."""
+
+    check: Check
+    records: int
+    at_stake: tuple[Money, ...]
+    since: datetime | None
+    problem: str
+
+
+def differences(actor: Actor) -> list[Difference]:
+    """Return what the checks that the actor may see found wrong when they looked last.
+
+    One query, and one more for somebody who may not see everything.
+    """
+    held = reach(actor, Permission.VIEW_RUN)
+    checks = {check.name: check for check in definition.declared()}
+    names = checks if held.everywhere else visible_checks(actor)
+    open_since = (
+        Discrepancy.objects.filter(name=OuterRef("name"), gone_at=None)
+        .order_by("first_seen_at")
+        .values("first_seen_at")[:1]
+    )
+    latest = (
+        Reconciliation.objects.filter(name__in=names, ended_at__isnull=False)
+        .order_by("name", "-id")
+        .distinct("name")
+        .annotate(since=Subquery(open_since))
+    )
+    return [
+        Difference(checks[row.name], row.mismatches, tuple(_worth(row)), row.since or row.ended_at, row.problem)
+        for row in (latest if names else ())
+        if row.status in {_S.DIFFERS, _S.CANNOT_SEE}
+    ]
+
+
+def _worth(result: Reconciliation) -> list[Money]:
+    return [Money(Decimal(amount), currency) for currency, amount in result.at_stake.items()]
 
 
 def scope_of(check: Check) -> AccessScope:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from django.contrib.auth.models import Group
 from django.contrib.auth.models import Permission as DjangoPermission
 from django.db.models import Q, Value
 
@@ -22,6 +23,7 @@ from portal.core.permissions import OBJECT_PERMISSIONS, Permission
 
 TEAM = "core.team"
 WORKFLOW = "workflows.workflow"  # by label: the kernel does not import the workflows app
+_ROLE = "role"
 _SEEING = (Permission.VIEW_WORKFLOW, Permission.VIEW_RUN)
 
 
@@ -71,10 +73,12 @@ def reach(actor: Actor, permission: Permission) -> Reach:
         return NOWHERE
     if actor.user.is_superuser:
         return EVERYWHERE
-    if "rights" not in actor.memo:
-        actor.memo["rights"] = _rights(actor.user.pk)
-    rights: Mapping[Permission, Reach] = actor.memo["rights"]
-    return rights.get(permission, NOWHERE)
+    return _holding(actor.memo, actor.user.pk).rights.get(permission, NOWHERE)
+
+
+def roles(actor: Actor) -> list[str]:
+    """Return the names of the roles that ``actor`` has, with the same one query as their rights."""
+    return [] if actor.user is None else _holding(actor.memo, actor.user.pk).roles
 
 
 def may(actor: Actor, permission: Permission, obj: Scoped | AccessScope | None = None) -> bool:
@@ -128,10 +132,26 @@ def _owner(obj: Scoped | AccessScope | None) -> str:
     return "" if team_id is None else Team.objects.values_list("name", flat=True).get(pk=team_id)
 
 
-def _rights(user_id: int) -> Mapping[Permission, Reach]:
+@dataclass(frozen=True, slots=True)
+class _Holding:
+    """What one person holds."""
+
+    rights: Mapping[Permission, Reach]
+    roles: list[str]
+
+
+def _holding(memo: dict[str, Any], user_id: int) -> _Holding:
+    if "holding" not in memo:
+        held = list(_held(user_id))
+        memo["holding"] = _Holding(_rights(held), sorted(name for name, app, _, _ in held if app == _ROLE))
+    found: _Holding = memo["holding"]
+    return found
+
+
+def _rights(held: Iterable[tuple[str, str, str, str]]) -> Mapping[Permission, Reach]:
     everywhere: set[str] = set()
     objects: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for codename, app, model, key in _held(user_id):
+    for codename, app, model, key in held:
         if key:
             objects[codename, f"{app}.{model}"].add(int(key))
         else:
@@ -145,7 +165,10 @@ def _rights(user_id: int) -> Mapping[Permission, Reach]:
 
 
 def _held(user_id: int) -> Iterable[tuple[str, str, str, str]]:
-    """Return what somebody holds as (codename, app, model, key); the key is "" for what they hold everywhere."""
+    """Return what somebody holds as (codename, app, model, key); the key is "" for what they hold everywhere.
+
+    And their roles, as (name, ``_ROLE``, "", "").
+    """
     columns = ("permission__codename", "content_type__app_label", "content_type__model", "object_pk")
     in_force = Q(expires_at=None) | Q(expires_at__gt=clock.now())
     own = UserGrant.objects.filter(in_force, user=user_id).order_by().values_list(*columns)
@@ -154,4 +177,6 @@ def _held(user_id: int) -> Iterable[tuple[str, str, str, str]]:
         Q(group__user=user_id) | Q(user=user_id), content_type__app_label="core", content_type__model="team"
     )
     model = ("content_type__app_label", "content_type__model")
-    return own.union(through_group, everywhere.order_by().values_list("codename", *model, Value("")))
+    all_over = everywhere.order_by().values_list("codename", *model, Value(""))
+    named = Group.objects.filter(user=user_id).order_by().values_list("name", Value(_ROLE), Value(""), Value(""))
+    return own.union(through_group, all_over, named)

@@ -13,6 +13,7 @@ from zlib import crc32
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from diagnostics.reconciliation.queries import Difference
 from portal.core.durations import duration_words
 from workflows.deadletters.queries import Queue
 from workflows.engine.state import RunStatus, WaitingReason
@@ -80,6 +81,7 @@ class Scene:
     fleet: Fleet
     letters: Sequence[Queue] = ()
     gaps: Sequence[Gap] = ()
+    checks: Sequence[Difference] = ()
 
     def touched(self, groups: Iterable[RunGroup]) -> tuple[Workflow, ...]:
         """Return the workflows of ``groups``, each once."""
@@ -256,6 +258,23 @@ def _missed(scene: Scene) -> Iterator[Concern]:
         )
 
 
+def _differing(scene: Scene) -> Iterator[Concern]:
+    for found in scene.checks:
+        records = "1 record" if found.records == 1 else f"{found.records} records"
+        verb = "differs" if found.records == 1 else "differ"
+        yield Concern(
+            state=StateName.BLOCKED if found.problem else StateName.FAILED,
+            urgency=60 if found.problem else 74,
+            title=f"{found.check.title}: {'cannot be compared' if found.problem else f'{records} {verb}'}",
+            cause=found.problem or f"{found.check.left} and {found.check.right} do not say the same.",
+            since=found.since,
+            action="See the check" if found.problem else f"See the {records}",
+            url=reverse("reconciliation-detail", args=[found.check.name]),
+            runs=found.records,
+            money=found.at_stake,
+        )
+
+
 def _misconfigured(scene: Scene) -> Iterator[Concern]:
     def waits(g: RunGroup) -> bool:
         return g.reason == WaitingReason.CONFIGURATION
@@ -382,6 +401,7 @@ _SOURCES: tuple[Callable[[Scene], Iterator[Concern]], ...] = (
     _failed,
     _dead_letters,
     _missed,
+    _differing,
     _misconfigured,
     _unattended,
     _late,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from diagnostics.reconciliation.queries import differences
 from portal.core.access import within_reach
 from portal.core.actor import Actor
 from portal.core.permissions import Permission
@@ -65,8 +66,9 @@ def overview(actor: Actor) -> Overview:
     within = within_reach(actor, Permission.VIEW_RUN)
     groups, alive = run_groups(within), fleet()
     rows = workflow_rows(workflows, groups, last_day(within), {}, alive)
+    seen = differences(actor)
     dependencies, by_id = _dependencies(workflows), {w.pk: w for w in workflows}
-    concerns = ranked_concerns(Scene(groups, by_id, dependencies, alive, dead_letters(actor), gaps(actor)))
+    concerns = ranked_concerns(Scene(groups, by_id, dependencies, alive, dead_letters(actor), gaps(actor), seen))
     fingerprints = failure_fingerprints(within_reach(actor, Permission.VIEW_RUN, workflow="run__workflow"))
     changes = recent_changes(actor, workflows)
     return Overview(

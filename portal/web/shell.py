@@ -16,7 +16,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from portal.core import clock
-from portal.core.access import may, within_reach
+from portal.core.access import may, roles, within_reach
 from portal.core.actor import actor_of
 from portal.core.models import User
 from portal.core.permissions import Permission
@@ -163,8 +163,8 @@ class Shell:
     def role_words(self) -> str:
         if self._user is None:
             return ""
-        roles = [name.capitalize() for name in self._user.groups.values_list("name", flat=True)]
-        return ", ".join(roles) or ("Administrator" if self._user.is_superuser else "No role")
+        names = [name.capitalize() for name in roles(actor_of(self._request))]
+        return ", ".join(names) or ("Administrator" if self._user.is_superuser else "No role")
 
     @cached_property
     def groups(self) -> list[Group]:

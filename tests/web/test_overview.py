@@ -14,6 +14,7 @@ from portal.core.clock import now
 from portal.web.overview import Overview, overview
 from tests.deadletters.shop import make_letter, make_missed
 from tests.definitions import PARTNER_PAYOUT, SETTLE_INVOICE
+from tests.diagnostics.scenes import books_differ
 from tests.factories import make_heartbeat, make_run, make_team, make_workflow, open_breaker
 from tests.personas import Personas
 from workflows.engine.state import RunStatus, StepStatus, WaitingReason
@@ -183,6 +184,16 @@ def test_only_what_is_within_reach_is_told(personas: Personas, settle: Workflow)
     assert [row.workflow.slug for row in found.rows] == ["settle-invoice"]
     assert (found.concerns, found.failures) == ([], [])
     assert seen_by(personas, "outsider").verdict.words == "Nothing to watch yet"
+
+
+def test_two_sources_that_differ_need_a_person_and_say_what_it_is_worth(personas: Personas, settle: Workflow) -> None:
+    books_differ()
+    (concern,) = seen_by(personas).concerns
+    assert concern.title == "Trust account: 3 records differ"
+    assert concern.age is not None
+    assert concern.age.total_seconds() // 3600 == 5
+    assert [(money.amount, money.currency) for money in concern.money] == [(33850, "EUR"), (13400, "GBP")]
+    assert seen_by(personas, "outsider").concerns == []
 
 
 def test_page_costs_at_most_fourteen_queries_however_much_is_wrong(
