@@ -43,6 +43,7 @@ def queue() -> Iterator[str]:
     name, usual, client = f"doorbell-{uuid4().hex}", flows.order_flow.queue, dispatch.broker()
     flows.order_flow.queue = name
     flows.calls.clear()
+    flows.behaviour.clear()
     yield name
     flows.order_flow.queue = usual
     client.delete(name)
