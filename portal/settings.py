@@ -19,6 +19,7 @@ DEMO = ENV.DEMO
 FLOW_APPS = ENV.FLOW_APPS
 METRICS_TOKEN = ENV.METRICS_TOKEN
 
+DEMO_FLOWS = ("billing", "retention", "transfers", "trust")
 INSTALLED_APPS = [
     "portal.core",
     "workflows",
@@ -26,7 +27,7 @@ INSTALLED_APPS = [
     "incidents",
     "portal.web",
     "portal.stack",
-    *(["portal.demo", "portal.demo.billing", "portal.demo.transfers", "portal.demo.trust"] if DEMO else []),
+    *(["portal.demo", *(f"portal.demo.{name}" for name in DEMO_FLOWS)] if DEMO else []),
     *FLOW_APPS,
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -24,7 +24,8 @@ def stack_environment(choices: Choices, place: Place) -> dict[str, str]:
     if choices.demo:
         sandbox = f"http://127.0.0.1:{_free_port(choices.port + 1)}"
         made["SANDBOX_URL"] = sandbox
-        made |= {f"{name.upper()}_URL": f"{sandbox}/{name}" for name in ("payments", "banking", "mail")}
+        called = ("payments", "banking", "mail", "documents", "archive")
+        made |= {f"{name.upper()}_URL": f"{sandbox}/{name}" for name in called}
     return {name: value for name, value in made.items() if not is_given(name)}
 
 

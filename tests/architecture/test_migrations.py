@@ -9,7 +9,7 @@ from django_migration_linter import MessageType, MigrationLinter
 
 from tests.architecture.source import PACKAGES, ROOT
 
-OURS = ["core", "workflows", "diagnostics", "incidents", "demo"]
+OURS = ["core", "workflows", "diagnostics", "incidents", "demo", "demo_retention"]
 
 
 @pytest.mark.django_db

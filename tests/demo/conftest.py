@@ -22,5 +22,5 @@ def sandbox(sandbox_process: RunningSandbox, monkeypatch: pytest.MonkeyPatch) ->
     for name, value in sandbox_process.client.environment().items():
         monkeypatch.setenv(name, value)
     yield sandbox_process
-    for service in ("payments", "banking", "mail", "notices"):
+    for service in ("payments", "banking", "mail", "documents", "archive", "notices"):
         sandbox_process.client.set_fault(service)

@@ -1,4 +1,4 @@
-"""The world outside the portal, in one small process: payments, banking and mail over real HTTP.
+"""The world outside the portal, in one small process: five services over real HTTP, and notices that it sends.
 
 Needs no Django. Its records survive ``kill -9`` and its faults can be switched while it runs.
 """

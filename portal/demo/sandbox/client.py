@@ -44,12 +44,13 @@ class SandboxClient:
         self.close()
 
     def service_url(self, service: str) -> str:
-        """Return the base URL of payments, banking or mail."""
+        """Return the base URL of a service, such as payments."""
         return f"{self.url}/{service}"
 
     def environment(self) -> dict[str, str]:
         """Return the settings that make flows call this sandbox."""
-        services = {f"{name.upper()}_URL": self.service_url(name) for name in ("payments", "banking", "mail")}
+        called = ("payments", "banking", "mail", "documents", "archive")
+        services = {f"{name.upper()}_URL": self.service_url(name) for name in called}
         return {"SANDBOX_URL": self.url, **services}
 
     def faults(self) -> dict[str, dict[str, Any]]:
@@ -58,7 +59,7 @@ class SandboxClient:
         return answer
 
     def set_fault(self, service: str, mode: str = "ok", **options: object) -> None:
-        """Switch a service: ok, down, slow, rate_limited or half_response; options as in ``faults.Fault``."""
+        """Switch a service to a mode of ``faults.Mode``; options as in ``faults.Fault``."""
         self._http.put(f"/_faults/{service}", json={"mode": mode, **options}).raise_for_status()
 
     def add_history(self, records: Sequence[Mapping[str, Any]]) -> int:

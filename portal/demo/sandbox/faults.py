@@ -9,7 +9,7 @@ from enum import StrEnum
 from portal.demo.sandbox.messages import JsonObject, Problem
 from portal.demo.sandbox.store import Store
 
-SERVICES = ("payments", "banking", "mail", "notices")
+SERVICES = ("payments", "banking", "mail", "documents", "archive", "notices")
 MAX_SECONDS = 600.0
 
 
@@ -20,9 +20,10 @@ class Mode(StrEnum):
     DOWN = "down"  # 503 at once, or the connection dropped; no work is done
     SLOW = "slow"  # the work is done at once, the answer comes ``delay_seconds`` later
     RATE_LIMITED = "rate_limited"  # 429 with Retry-After; no work is done
-    HALF_RESPONSE = "half_response"  # a POST is done, then its answer is cut in the middle
+    HALF_RESPONSE = "half_response"  # the work is done, then its answer is cut in the middle
     SILENT = "silent"  # of notices: none is sent
     TWICE = "twice"  # of notices: each is sent two times
+    RENAMED = "renamed"  # of documents: a new release, whose answers have other names for their fields
 
 
 @dataclass(frozen=True, slots=True)

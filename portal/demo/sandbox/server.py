@@ -9,6 +9,7 @@ import random
 import socket
 import sys
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from portal.demo.sandbox.store import Store
 
 logger = logging.getLogger("sandbox")
 MAX_BODY = 1_000_000
-MEDIAN_SECONDS = {"payments": 0.4, "banking": 0.7, "mail": 0.18}
+MEDIAN_SECONDS = {"payments": 0.4, "banking": 0.7, "mail": 0.18, "documents": 0.05, "archive": 0.15}
 
 
 class Dropped(Exception):
@@ -65,11 +66,13 @@ class Sandbox:
         reply = self._work(request)
         if fault.mode is Mode.SLOW:
             time.sleep(fault.delay_seconds)
-        return reply, fault.mode is Mode.HALF_RESPONSE and request.method == "POST"
+        if fault.mode is Mode.RENAMED:
+            reply = replace(reply, body={_in_camel_case(name): value for name, value in reply.body.items()})
+        return reply, fault.mode is Mode.HALF_RESPONSE and request.method != "GET"
 
     def _usual_seconds(self, request: Request) -> float:
         """Return how long a service of this kind takes to answer; looking something up is quick."""
-        median = MEDIAN_SECONDS[request.path[0]] if request.method == "POST" else 0.05
+        median = 0.05 if request.method == "GET" else MEDIAN_SECONDS[request.path[0]]
         return min(random.lognormvariate(math.log(median), 0.4), 3.0)
 
     def _work(self, request: Request) -> Reply:
@@ -88,6 +91,11 @@ class Sandbox:
         elif request.method != "GET":
             raise Problem(405, "method-not-allowed", "GET or PUT.")
         return Reply(200, self.faults.all()[request.path[1]].as_json())
+
+
+def _in_camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 class Handler(BaseHTTPRequestHandler):

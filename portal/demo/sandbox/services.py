@@ -1,4 +1,4 @@
-"""What the three services do. Each route is one function from a request to a reply."""
+"""What the services do. Each route is one function from a request to a reply."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ COLLECTIONS = {
     "deposits": "banking",
     "recalls": "banking",
     "receipts": "mail",
+    "documents": "documents",
+    "copies": "archive",
 }
 REPLAYED = {"Idempotent-Replayed": "true"}
 Route = Callable[[Store, Request], Reply]
@@ -134,6 +136,60 @@ def send_receipt(store: Store, request: Request) -> Reply:
     return _made(*store.add("receipts", key, made, prefix="ml", once_key=key or None))
 
 
+def file_document(store: Store, request: Request) -> Reply:
+    """File a document of a matter. The same reference is the same document."""
+    body = request.json()
+    reference = _text(body, "reference")
+    store.count_request("documents", reference)
+    return _made(*store.add("documents", reference, document_record(body), prefix="do", once_key=reference))
+
+
+def document_record(body: JsonObject) -> JsonObject:
+    """Return what is kept of a document that was filed with ``body``. Nobody sees to it that it is complete."""
+    named: JsonObject = {
+        name: _text(body, name) for name in ("reference", "client", "matter", "title", "closed_on", "text")
+    }
+    return named | {"retention_years": body.get("retention_years")}
+
+
+def due_documents(store: Store, request: Request) -> Reply:
+    """List the documents of one closed matter."""
+    return _of_matter(store, "documents", request)
+
+
+def read_document(store: Store, request: Request) -> Reply:
+    """Hand out one document."""
+    reference = request.path[2]
+    if found := store.with_key("documents", reference):
+        return Reply(200, found[0].as_json())
+    raise Problem(404, "not-found", f"There is no {reference} among the documents.")
+
+
+def archive_document(store: Store, request: Request) -> Reply:
+    """Keep a copy under the document's own reference: put again it is the same copy, and no other one."""
+    reference = request.path[2]
+    key = request.headers.get("idempotency-key") or reference
+    store.count_request("copies", key)
+    made = copy_record(reference, request.json())
+    record, new = store.add("copies", key, made, prefix="ar", once_key=reference)
+    if not new and record.body != made:
+        raise Problem(409, "another-copy", f"The archive has another {reference}, and changes nothing that it has.")
+    return _made(record, new)
+
+
+def copy_record(reference: str, body: JsonObject) -> JsonObject:
+    """Return what is kept of a copy that was put there with ``body``."""
+    return {
+        "reference": reference,
+        **{name: _text(body, name) for name in ("client", "matter", "title", "text", "keep_until")},
+    }
+
+
+def archived_documents(store: Store, request: Request) -> Reply:
+    """List the copies of one matter's documents."""
+    return _of_matter(store, "copies", request)
+
+
 def list_records(store: Store, request: Request) -> Reply:
     """Tell what one collection holds: totals, requests and effects by operation key, the latest records."""
     collection = request.path[1]
@@ -186,6 +242,11 @@ ROUTES: dict[tuple[str, ...], Route] = {
     ("POST", "banking", "deposits"): receive_deposit,
     ("GET", "banking", "statement"): statement,
     ("POST", "mail", "receipts"): send_receipt,
+    ("POST", "documents", "files"): file_document,
+    ("GET", "documents", "files", "*"): read_document,
+    ("GET", "documents", "due"): due_documents,
+    ("PUT", "archive", "files", "*"): archive_document,
+    ("GET", "archive", "files"): archived_documents,
     ("GET", "_records", "*"): list_records,
     ("GET", "_records"): find_operation,
     ("POST", "_records"): add_history,
@@ -206,7 +267,7 @@ def route(method: str, path: tuple[str, ...]) -> Route:
 
 
 def _is_free(path: tuple[str, ...], n: int) -> bool:
-    return (n == 1 and path[0] == "_records") or (n == 2 and len(path) == 4)
+    return (n == 1 and path[0] == "_records") or n == 2
 
 
 def _made(record: Record, new: bool) -> Reply:
@@ -218,6 +279,15 @@ def _found(store: Store, collection: str, request: Request, parameter: str) -> R
     if not key:
         raise Problem(400, "parameter-missing", f"Say which: ?{parameter}=…")
     return Reply(200, {collection: [r.as_json() for r in store.with_key(collection, key)]})
+
+
+def _of_matter(store: Store, collection: str, request: Request) -> Reply:
+    matter = request.query.get("matter", "")
+    if not matter:
+        raise Problem(400, "parameter-missing", "Say which: ?matter=…")
+    found = store.beginning_with(collection, f"{matter}-")
+    documents: list[JsonObject] = [{"reference": record.body["reference"]} for record in found]
+    return Reply(200, {"matter": matter, "documents": documents})
 
 
 def _existing(store: Store, collection: str, record_id: str) -> Record:

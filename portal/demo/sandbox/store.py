@@ -146,6 +146,15 @@ class Store:
         with self._lock:
             return self._select("collection = ? AND operation_key = ?", (collection, operation_key))
 
+    def beginning_with(self, collection: str, beginning: str) -> list[Record]:
+        """Return what was done under once-keys with this beginning, in their order."""
+        with self._lock:
+            return self._select(
+                "collection = ? AND once_key >= ? AND once_key < ?",
+                (collection, beginning, beginning + "\U0010ffff"),
+                "once_key",
+            )
+
     def requests_for(self, operation_key: str) -> int:
         """Return how often an operation was asked for, in all collections."""
         sql = "SELECT coalesce(sum(requests), 0) FROM received WHERE operation_key = ?"

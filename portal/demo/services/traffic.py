@@ -20,6 +20,7 @@ from portal.demo.billing.flows import BillingNight, nightly_batch_billing
 from portal.demo.cast import CLOSED_ACCOUNT, DECLINED_CARD, some_invoice, some_share
 from portal.demo.history.rhythm import intensity
 from portal.demo.people import MONA
+from portal.demo.retention.traffic import RetentionTraffic
 from portal.demo.services.history import tell_the_sandbox_if_it_listens
 from portal.demo.services.places import sandbox_url
 from portal.demo.transfers.bank import tell_of_transfers
@@ -54,6 +55,7 @@ class Traffic:
         self._told = False
         self._has_billed = False
         self._trust = TrustTraffic()
+        self._retention = RetentionTraffic()
 
     def run(self) -> None:
         """Start runs for ever, through restarts of everything that this needs."""
@@ -73,6 +75,7 @@ class Traffic:
         self._clear_an_old_failure()
         self._answer_an_old_question()
         self._trust.turn(ACTOR)
+        self._retention.turn(ACTOR)
         tell_of_transfers()
         what = self._rng.random()
         if what < 0.12:
