@@ -13,15 +13,31 @@ from django.db import transaction
 from django.db.models import F
 from pytest_django import DjangoDbBlocker
 
+from portal.core.actor import SYSTEM
 from portal.core.audit import verify_chain
 from portal.core.clock import now
 from portal.demo.models import LedgerEntry, PastRecord
 from portal.demo.queries.ledger import trial_balance
+from portal.demo.retention.models import RetentionEntry
 from portal.demo.sandbox.client import RunningSandbox
 from portal.demo.services.history import tell_the_sandbox, write_history
 from workflows.definition import registry
+from workflows.definition.fan_out import FanOutStep
 from workflows.engine.state import DONE_STEP_STATUSES, FINAL_RUN_STATUSES, RunStatus, StepStatus
-from workflows.models import Attempt, BreakerEvent, Run, RunEvent, StepRun
+from workflows.events import inbox, store
+from workflows.events.queries import completeness
+from workflows.events.services import replay_message
+from workflows.models import (
+    Attempt,
+    BreakerEvent,
+    DeadLetter,
+    InboxMessage,
+    OutboxMessage,
+    Run,
+    RunEvent,
+    StepItem,
+    StepRun,
+)
 from workflows.services.registration import register_workflows
 
 DAYS = 12
@@ -92,8 +108,78 @@ def test_steps_fit_the_runs_status_and_load_as_the_code_expects(past: None) -> N
             assert run.error
         for row in steps[run.id]:
             assert definition.plan.order[row.position].name == row.step
-            if row.output is not None:
-                definition.steps[row.step].load(row.output)
+            step = definition.steps[row.step]
+            if row.output is not None and not isinstance(step, FanOutStep):
+                step.load(row.output)
+
+
+def test_items_add_up_to_what_their_step_says_and_load_as_the_code_expects(past: None) -> None:
+    items: defaultdict[tuple[UUID, str], list[StepItem]] = defaultdict(list)
+    for item in StepItem.objects.order_by("run_id", "step", "index"):
+        items[item.run_id, item.step].append(item)
+    degraded = 0
+    for run in runs():
+        definition = registry.find(run.workflow.slug, run.version)
+        assert definition is not None
+        for row in StepRun.objects.filter(run=run, step__in=[step for of, step in items if of == run.id]):
+            lines = items[run.id, row.step]
+            summary, step = row.output, definition.steps[row.step]
+            assert isinstance(step, FanOutStep)
+            assert summary is not None
+            assert [line.index for line in lines] == list(range(summary["total"]))
+            for status in ("succeeded", "failed", "skipped"):
+                assert sum(line.status == status for line in lines) == summary[status]
+            assert [line.name for line in lines if line.status == "failed"] == summary["missing"]
+            for line in lines:
+                if line.status == "succeeded":
+                    step.load_item(line.input)
+                    step.load_given(line.output)
+            assert bool(summary["failed"]) <= (run.status == RunStatus.DEGRADED)
+            degraded += bool(summary["failed"])
+    assert 0 < degraded < len(items) / 4
+
+
+def test_each_item_is_booked_charged_and_archived_under_its_own_key(past: None) -> None:
+    done = StepItem.objects.filter(status="succeeded")
+    booked = {item.operation_key for item in done.filter(step="post_payment")}
+    assert booked
+    assert booked <= set(LedgerEntry.objects.values_list("operation_key", flat=True))
+    outside = set(PastRecord.objects.values_list("operation_key", flat=True))
+    assert {item.operation_key for item in done.filter(step__in=["charge_card", "copy_document"])} <= outside
+
+
+def test_the_retention_registers_are_numbered_without_gaps(past: None) -> None:
+    by_client: defaultdict[str, list[int]] = defaultdict(list)
+    for entry in RetentionEntry.objects.order_by("client", "number"):
+        by_client[entry.client].append(entry.number)
+    assert by_client
+    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in by_client.values())
+
+
+def test_events_were_acted_on_but_for_a_few_that_show_what_they_are_worth(past: None) -> None:
+    acted = InboxMessage.objects.filter(status="handled")
+    assert set(acted.values_list("kind", flat=True)) == {"start", "wait"}
+    assert not acted.exclude(run__in=Run.objects.filter(is_demo=True)).exists()
+    assert not OutboxMessage.objects.filter(routed_at=None).exists()
+    gaps = {each.consumer: each for each in completeness(SYSTEM).subscriptions if each.gap}
+    assert gaps["payment-receipt"].amounts == {"EUR": Decimal("17345.00")}
+    assert 1 <= gaps["payment-confirmation.payment"].missing <= 6
+    assert sum(gaps["payment-confirmation.payment"].amounts.values()) > 0
+
+
+def test_a_dead_letter_of_the_past_can_be_mended_and_replayed(past: None) -> None:
+    letter = DeadLetter.objects.filter(status="open").order_by("died_at").last()
+    assert letter is not None
+    assert "accounts at" not in str(letter.error)
+    payload = letter.payload | {"receipt_to": "accounts@quayside.example"}
+    with transaction.atomic():
+        replay_message(letter, payload=payload)
+        taken = store.take(20, by="test", lease=60)
+        for inbox_id, attempt in taken:
+            inbox.handle(inbox_id, attempt)
+        started = Run.objects.get(idempotency_key=f"event:{letter.message_id}")
+        assert started.workflow.slug == "payment-receipt"
+        transaction.set_rollback(True)
 
 
 def test_tries_are_counted(past: None) -> None:
@@ -114,7 +200,9 @@ def test_the_ledger_holds_each_posting_and_its_reversal(past: None) -> None:
 
 def test_the_outside_world_knows_each_effect_once(past: None) -> None:
     effects = StepRun.objects.filter(step__in=["charge", "send_payout"]).exclude(output=None)
+    items = StepItem.objects.filter(step="charge_card", status="succeeded")
     wanted = {row.output["id"] for row in effects if row.output}
+    wanted |= {item.output["charge_id"] for item in items if item.output}
     known = set(PastRecord.objects.filter(collection__in=["charges", "payouts"]).values_list("id", flat=True))
     assert wanted <= known
     assert len(known - wanted) == 2  # the two whose answers were lost

@@ -46,7 +46,7 @@ def _registered(sandbox: RunningSandbox) -> None:
 
 def file_matter(sandbox: RunningSandbox, *years: int | None) -> ClosedMatter:
     """File a document for each number of years; returns the matter."""
-    matter = f"M-2026-{next(_numbers):06}"
+    matter = f"M-2025-{next(_numbers):06}"  # the generated history has others
     for number, kept in enumerate(years, 1):
         document = {
             "reference": f"{matter}-{number:02}",

@@ -33,7 +33,7 @@ def _frame(function: Callable[..., Any]) -> Json:
     lines, first = inspect.getsourcelines(function)
     offset = next((n for n, line in enumerate(lines) if "ctx.http" in line or "raise " in line), 0)
     return {
-        "file": "portal/demo/flows.py",
+        "file": f"{function.__module__.replace('.', '/')}.py",
         "line": first + offset,
         "function": function.__name__,
         "code": lines[offset].strip(),

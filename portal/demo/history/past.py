@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 from random import Random
+from zoneinfo import ZoneInfo
 
 from portal.demo import flows
+from portal.demo.billing.flows import DECLINED_EVERY, BillingNight, nightly_batch_billing
+from portal.demo.billing.history import BillingStory
 from portal.demo.cast import CLOSED_ACCOUNT, DECLINED_CARD, some_invoice, some_share
 from portal.demo.history import payout, settle
 from portal.demo.history.payout import PayoutStory
 from portal.demo.history.rhythm import arrivals
 from portal.demo.history.settle import Settlement
-from portal.demo.history.story import Rows
+from portal.demo.history.story import Rows, Story
 from portal.demo.history.trust import Deposits, TrustStory
 from portal.demo.people import OLGA, SAM
+from portal.demo.retention.cast import some_papers
+from portal.demo.retention.flows import ClosedMatter, document_retention_sync
+from portal.demo.retention.history import RetentionStory
 from portal.demo.transfers import history as transfers
-from portal.demo.transfers.flows import TransferRequest, payment_confirmation
+from portal.demo.transfers.flows import TransferRequest, payment_confirmation, payment_receipt
 from portal.demo.transfers.history import TransferStory
 from portal.demo.trust.flows import StatementDay, trust_account_reconciliation
 from workflows.models import Workflow
@@ -28,10 +35,14 @@ DAYS = 30
 INVOICES_PER_DAY = 150
 SHARES_PER_DAY = 9
 TRANSFERS_PER_DAY = 18
+MATTERS_PER_DAY = 2
 SEED = 20
 BILLING = "Billing system"
 # Nothing of the ordinary past ends later than this before now; the open cases are placed by hand.
 QUIET = timedelta(hours=9)
+MISTYPED_SINCE = timedelta(days=8)  # what clients paid under another number before has been settled
+LONDON = ZoneInfo("Europe/London")
+SCHEDULE = "Schedule main of nightly-batch-billing"
 
 SettleScene = Callable[[Settlement], None]
 PayoutScene = Callable[[PayoutStory], None]
@@ -84,8 +95,11 @@ class Past:
         rows = Rows()
         deposits = Deposits(self._rng, self.start, self.now)
         stories = (self._settlements(), self._batch_in_the_outage(), self._payouts(), self._open_cases())
-        told_alone = (story.told() for story in chain(*stories, self._transfers()))
-        for told in (*told_alone, *self._comparisons(deposits), deposits.rows):
+        alone = (self._transfers(), self._nights(), self._closed_matters())
+        told_alone = (story.told() for story in chain(*stories, *alone))
+        receipts = self._workflows[payment_receipt.name]
+        refused = transfers.refused_events(Random(SEED + 2), self.now, receipts)  # noqa: S311 - as below
+        for told in (*told_alone, *self._comparisons(deposits), deposits.rows, refused):
             for field in fields(Rows):
                 getattr(rows, field.name).extend(getattr(told, field.name))
         return rows
@@ -135,13 +149,43 @@ class Past:
             scene = self._rng.choices(scenes, weights)[0]
             yield self._payout(at, scene, account=CLOSED_ACCOUNT if scene is payout.be_released else "")
 
-    def _transfers(self) -> Iterator[TransferStory]:
+    def _transfers(self) -> Iterator[Story]:
         rng = Random(SEED + 1)  # noqa: S311 - of its own, so that the other stories stay what they were
-        workflow = self._workflows[payment_confirmation.name]
+        workflow, receipts = self._workflows[payment_confirmation.name], self._workflows[payment_receipt.name]
+        mistyped = iter((True, False, False) * 1000)
         for number, at in enumerate(arrivals(rng, self.start, self.now - QUIET, per_day=TRANSFERS_PER_DAY), 1):
             request = TransferRequest.for_invoice(some_invoice(rng, 900_000 + number, at))
             story = TransferStory(workflow, payment_confirmation, request, at, rng, BILLING)
-            transfers.go_well(story) if rng.random() < 0.91 else transfers.go_unpaid(story)
+            if rng.random() < 0.91:
+                yield transfers.go_well(story, receipts)
+            else:
+                transfers.go_unpaid(story, is_mistyped=at > self.now - MISTYPED_SINCE and next(mistyped))
+            yield story
+
+    def _nights(self) -> Iterator[BillingStory]:
+        """Yield the nightly batches, but for the last one: that is really done when the demo starts."""
+        rng = Random(SEED + 3)  # noqa: S311 - of its own, too
+        workflow = self._workflows[nightly_batch_billing.name]
+        day = self.start.date() + timedelta(days=1)
+        while day < self.now.date() - timedelta(days=1):
+            at = datetime.combine(day + timedelta(days=1), time(2, 30, 1), LONDON).astimezone(UTC)
+            # enough of them for a declined card on some nights
+            invoices = DECLINED_EVERY + 1 if day.toordinal() % 9 == 0 else rng.randint(60, 80)
+            night = BillingNight(day=day, invoices=invoices)
+            story = BillingStory(workflow, nightly_batch_billing, night, at, rng, SCHEDULE)
+            story.go_through()
+            yield story
+            day += timedelta(days=1)
+
+    def _closed_matters(self) -> Iterator[RetentionStory]:
+        rng = Random(SEED + 4)  # noqa: S311 - of its own, too
+        workflow = self._workflows[document_retention_sync.name]
+        numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
+        for number, at in enumerate(arrivals(rng, self.start, self.now - QUIET, per_day=MATTERS_PER_DAY), 1):
+            papers = some_papers(rng, number, at.date())
+            matter = ClosedMatter(client_id=papers.client, matter=papers.matter)
+            story = RetentionStory(workflow, document_retention_sync, matter, at, rng, SAM.label)
+            story.go_through(papers, numbers[papers.client])
             yield story
 
     def _open_cases(self) -> Iterator[Settlement | PayoutStory]:

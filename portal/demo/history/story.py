@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,10 +13,21 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from portal.demo.models import Account, LedgerEntry, PastRecord
+from portal.demo.retention.models import RetentionEntry
 from workflows.definition.workflow import WorkflowDefinition
 from workflows.engine.failure import brief
 from workflows.engine.state import FINAL_RUN_STATUSES, RunStatus, StepStatus
-from workflows.models import Attempt, Run, RunEvent, StepRun, Workflow
+from workflows.models import (
+    Attempt,
+    DeadLetter,
+    InboxMessage,
+    OutboxMessage,
+    Run,
+    RunEvent,
+    StepItem,
+    StepRun,
+    Workflow,
+)
 
 Json = dict[str, Any]
 _WORKERS = ("batch-1", "batch-2")
@@ -37,6 +49,11 @@ class Rows:
     events: list[RunEvent] = field(default_factory=list)
     entries: list[LedgerEntry] = field(default_factory=list)
     records: list[PastRecord] = field(default_factory=list)
+    items: list[StepItem] = field(default_factory=list)
+    kept: list[RetentionEntry] = field(default_factory=list)
+    messages: list[OutboxMessage] = field(default_factory=list)
+    inboxes: list[InboxMessage] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
 
 
 class Story:
@@ -104,14 +121,14 @@ class Story:
 
     # --- what can happen to a step ----------------------------------------------------------------
 
-    def succeed(self, step: str, output: BaseModel, seconds: float) -> None:
+    def succeed(self, step: str, output: BaseModel | Sequence[BaseModel], seconds: float) -> None:
         """The step did its work."""
         row = self._row(step)
         row.attempts += 1
         row.started_at = self.at
         self.wait(seconds)
         row.status, row.ended_at, row.error, row.next_attempt_at = StepStatus.SUCCEEDED, self.at, None, None
-        row.output = output.model_dump(mode="json")
+        row.output = self.definition.steps[step].dump(output)
         self.event("step.succeeded", step, attempt=row.attempts, duration_ms=round(seconds * 1000, 1))
 
     def pause_at(self, step: str, output: BaseModel, seconds: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from portal.demo.cast import CLIENTS
 
-UNCLASSIFIED = 0.02  # of the documents: nobody has said how long they are kept
+UNCLASSIFIED_EVERY = 8  # one matter in so many has a document of which nobody has said how long it is kept
 YEARS = (6, 7, 10, 15)
 _KINDS = (
     "Engagement letter",
@@ -37,16 +37,17 @@ class Papers:
 def some_papers(rng: Random, number: int, closed_on: date, *, client: str = "") -> Papers:
     """Return the papers of a matter that was closed on that day."""
     client, matter = client or rng.choice(CLIENTS).slug, f"M-{closed_on.year}-{number:06}"
+    unclassified = 3 if number % UNCLASSIFIED_EVERY == 0 else None
     documents = tuple(
         {
-            "reference": f"{matter}-{number:02}",
+            "reference": f"{matter}-{place:02}",
             "client": client,
             "matter": matter,
-            "title": f"{rng.choice(_KINDS)} {number}",
+            "title": f"{rng.choice(_KINDS)} {place}",
             "closed_on": closed_on.isoformat(),
-            "retention_years": None if rng.random() < UNCLASSIFIED else rng.choice(YEARS),
+            "retention_years": None if place == unclassified else rng.choice(YEARS),
             "text": f"{client}, {matter}, page 1 of {rng.randint(1, 40)}.",
         }
-        for number in range(1, rng.randint(6, 24) + 1)
+        for place in range(1, rng.randint(6, 24) + 1)
     )
     return Papers(client, matter, documents)

@@ -15,13 +15,18 @@ from portal.core.clock import now
 from portal.demo.history.past import DAYS, Outage, Past
 from portal.demo.history.story import Rows
 from portal.demo.models import LedgerEntry, PastRecord
+from portal.demo.retention.models import RetentionEntry
 from portal.demo.sandbox.client import SandboxClient
 from workflows.models import (
     Attempt,
     BreakerEvent,
+    DeadLetter,
     Dependency,
+    InboxMessage,
+    OutboxMessage,
     Run,
     RunEvent,
+    StepItem,
     StepRun,
     Workflow,
     WorkflowVersion,
@@ -66,6 +71,11 @@ def _insert(rows: Rows) -> None:
         (RunEvent, rows.events),
         (LedgerEntry, rows.entries),
         (PastRecord, rows.records),
+        (StepItem, rows.items),
+        (RetentionEntry, rows.kept),
+        (OutboxMessage, rows.messages),
+        (InboxMessage, rows.inboxes),
+        (DeadLetter, rows.letters),
     )
     for model, lines in tables:
         model._default_manager.bulk_create(lines, batch_size=BATCH)
