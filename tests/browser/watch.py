@@ -32,12 +32,16 @@ class Watch:
             self.faults.append(f"{response.status}: {response.url}")
 
 
-def axe_violations(page: Page) -> list[str]:
-    """Return the WCAG 2.2 AA violations of the page as it stands, one line each."""
+def axe_violations(page: Page, *, colours_only: bool = False) -> list[str]:
+    """Return the WCAG 2.2 AA violations of the page as it stands, one line each.
+
+    :param colours_only: look at contrast alone, as where nothing else has changed since the last look.
+    """
     if not page.evaluate("window.axe && true"):
         page.evaluate(AXE)
-    run = "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})"
-    result: dict[str, Any] = page.evaluate(run, RULES)
+    run = "only => axe.run(document, {runOnly: only, resultTypes: ['violations']})"
+    wanted = {"type": "rule", "values": ["color-contrast"]} if colours_only else {"type": "tag", "values": RULES}
+    result: dict[str, Any] = page.evaluate(run, wanted)
     return [
         f"{violation['id']}: {node['target']} {node['failureSummary']}"
         for violation in result["violations"]
@@ -51,8 +55,10 @@ def sideways_scroll(page: Page) -> list[str]:
         page.evaluate("""() => {
           const width = document.documentElement.clientWidth;
           if (document.documentElement.scrollWidth <= width) return [];
+          const scrolls = e => ['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowX);
+          const framed = e => e.parentElement && (scrolls(e.parentElement) || framed(e.parentElement));
           return [...document.querySelectorAll('body *')]
-            .filter(e => e.getBoundingClientRect().right > width + 1)
+            .filter(e => e.getBoundingClientRect().right > width + 1 && !framed(e))
             .slice(0, 8).map(e => e.outerHTML.slice(0, 120));
         }""")
     )
