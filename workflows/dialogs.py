@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workflows.engine.state import DONE_STEP_STATUSES, RunStatus, StepStatus
+from workflows.gaps import gaps_in
 from workflows.models import Run, StepRun
 from workflows.pause_words import kind_of
 from workflows.presentation import short_id
@@ -91,6 +92,8 @@ def _resume(subject: Subject) -> Words:
     step = subject.title(run.current_step)
     if run.status == RunStatus.ROLLBACK_FAILED:
         return Words(title, confirm, [f"The rollback goes on where it stopped: {step} is undone again."])
+    if run.status == RunStatus.DEGRADED:
+        return _items_again(title, confirm, subject)
     declared = next((s for s in subject.definition["steps"] if s["name"] == run.current_step), None)
     if declared and kind_of(declared) and run.status in {RunStatus.WAITING, RunStatus.PAUSED}:
         effects = [f"{step} goes on waiting for the rest of its time. To go on at once, skip it instead."]
@@ -101,6 +104,20 @@ def _resume(subject: Subject) -> Words:
     if declared and declared["effect"] == "external" and run.current_step in subject.rows:
         effects.append(_repeat(declared))
     return Words(title, confirm, effects, _not_repeated(subject))
+
+
+def _items_again(title: str, confirm: str, subject: Subject) -> Words:
+    lacking = [gap.step for gap in gaps_in(subject.rows.values()) if gap.what == "items"]
+    steps = [subject.title(name) for name in lacking]
+    again = {step["name"] for name in lacking for step in replace(subject, step=name).followers()}
+    effects = [
+        f"The items of {listed(steps)} that failed are done again, with fresh tries.",
+        "What follows from them is done with what they give.",
+    ]
+    others = [step["title"] for step in subject.done_steps() if step["name"] not in again]
+    kept = ["Items that are done: not done again."]
+    kept += [f"{listed(others)}: done, and not done again."] if others else []
+    return Words(title, confirm, effects, kept)
 
 
 def _repeat(step: Json) -> str:

@@ -31,6 +31,7 @@ from workflows.dependencies import guard
 from workflows.engine import store
 from workflows.models import LockTicket, Run, StepItem, StepRun
 from workflows.services import register_workflows, resume_run
+from workflows.services.available import available_command
 from workflows.testing import run_now, take_on, undo_now
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -90,6 +91,10 @@ def test_a_document_that_breaks_the_contract_is_left_out_and_named_with_its_fiel
     assert f"{matter.matter}-02 breaks the document store's contract. retention_years:" in refused.error["message"]
     assert refused.error["context"] == {"document": refused.name, "fields": "retention_years"}
     assert len(copies_of(sandbox, matter)) == len(register()) == 2
+    resume = available_command(SYSTEM, run, StepRun.objects.filter(run=run), "resume")
+    assert resume.unmet == [
+        '"register_retention" is committed with what there was; doing it again would do it twice. Roll back first'
+    ]
     assert run.output is not None
     assert run.output["left_out"] == [f"{matter.matter}-02"]
 

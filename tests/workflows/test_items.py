@@ -93,6 +93,14 @@ def test_the_page_of_a_degraded_run_says_what_is_missing_and_its_worth(operator:
     assert "Collect the fee lacks 2 of 10 items, worth 10.00: F-3 and F-7." in html
 
 
+def test_the_dialog_of_a_resume_says_that_the_failed_items_are_done_again(operator: Client, run: Run) -> None:
+    take_on(run)
+    html = operator.get(f"{reverse('run-detail', args=[run.pk])}resume/").content.decode()
+    assert "The items of Collect the fee that failed are done again, with fresh tries." in html
+    assert "Items that are done: not done again." in html
+    assert "Collect the fee: done" not in html
+
+
 def test_the_items_can_be_narrowed_and_one_read_in_full(operator: Client, run: Run) -> None:
     take_on(run)
     failed = items_page(operator, run, "?view=failed&item=3")

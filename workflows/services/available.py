@@ -14,7 +14,7 @@ from workflows.engine.plan import Checkpoint
 from workflows.engine.state import RunStatus, StepStatus, may_become
 from workflows.models import Run, StepRun
 from workflows.queries.approvals import open_request, why_not_answered_by
-from workflows.services.items import steps_lacking_items
+from workflows.services.items import steps_lacking_items, why_not_taken_up
 from workflows.services.repair import RESUMABLE, STANDING
 from workflows.services.rollback import why_not_rolled_back
 
@@ -76,10 +76,17 @@ def _no_worker(run: Run) -> tuple[bool, str, str]:
 
 def _resume(actor: Actor, run: Run, rows: Rows) -> Conditions:
     stands = run.status in RESUMABLE or run.status == RunStatus.ROLLBACK_FAILED
-    stands = stands or bool(steps_lacking_items(run, rows.values()))
+    lacking = steps_lacking_items(run, rows.values())
+    definition = registry.find(run.workflow.slug, run.version) if lacking else None
+    problem = why_not_taken_up(definition, lacking, rows) if definition else ""
     undecided = next((name for name, row in rows.items() if row.status == _S.UNCERTAIN), "")
     return [
-        (stands, f"The run is {_words(run)}", f"The run is {_words(run)}: there is nothing to resume"),
+        (
+            stands or bool(lacking),
+            f"The run is {_words(run)}",
+            f"The run is {_words(run)}: there is nothing to resume",
+        ),
+        *([(not problem, "What follows can be done again", problem)] if lacking else []),
         _no_worker(run),
         (not undecided, "No step is uncertain", f'First decide whether "{undecided}" happened'),
     ]

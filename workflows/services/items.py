@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from portal.core.errors import InvalidTransition
 from workflows.definition import registry
@@ -35,19 +35,14 @@ def take_up_failed_items(doing: Command) -> None:
 
     :raises InvalidTransition: if a following step has committed an effect that must not happen twice.
     """
-    lacking = set(steps_lacking_items(doing.run, doing.steps.values()))
-    order = doing.definition.plan.order
-    first = next(step.name for step in order if step.name in lacking)
-    again = {step.name: step for name in lacking for step in with_followers(doing.definition, name)}
-    reached = [step for step in order if step.name in again and step.name in doing.steps]
-    for step in reached:
-        if not isinstance(step, FanOutStep) and _is_once_only(step) and _is_done(doing.steps[step.name]):
-            raise InvalidTransition(
-                f'"{step.name}" is committed with what there was; doing it again would do it twice. Roll back first.'
-            )
+    lacking = steps_lacking_items(doing.run, doing.steps.values())
+    problem = why_not_taken_up(doing.definition, lacking, doing.steps)
+    if problem:
+        raise InvalidTransition(f"{problem}.")
     doing.set_status(RunStatus.QUEUED)
-    doing.run.current_step, doing.run.output = first, None
-    for step in reached:
+    doing.run.current_step = next(step.name for step in doing.definition.plan.order if step.name in lacking)
+    doing.run.output = None
+    for step in _done_again(doing.definition, lacking, doing.steps):
         checkpoint = doing.steps[step.name]
         if not isinstance(step, FanOutStep) and _is_done(checkpoint):
             checkpoint.generation += 1
@@ -55,6 +50,26 @@ def take_up_failed_items(doing: Command) -> None:
             doing.set_step(checkpoint, StepStatus.PENDING)
         checkpoint.attempts, checkpoint.output, checkpoint.error, checkpoint.ended_at = 0, None, None, None
         doing.save_step(checkpoint)
+
+
+def why_not_taken_up(
+    definition: registry.Definition, lacking: Iterable[str], checkpoints: Mapping[str, StepRun]
+) -> str:
+    """Return what keeps the failed items of these steps from being done after all, "" if nothing does."""
+    for step in _done_again(definition, lacking, checkpoints):
+        if not isinstance(step, FanOutStep) and _is_once_only(step) and _is_done(checkpoints[step.name]):
+            return (
+                f'"{step.name}" is committed with what there was; doing it again would do it twice. Roll back first'
+            )
+    return ""
+
+
+def _done_again(
+    definition: registry.Definition, lacking: Iterable[str], checkpoints: Mapping[str, StepRun]
+) -> list[AnyStep]:
+    """Return the steps that lack items and those that follow from them, as far as the run has come."""
+    again = {step.name for name in lacking for step in with_followers(definition, name)}
+    return [step for step in definition.plan.order if step.name in again and step.name in checkpoints]
 
 
 def _is_once_only(step: AnyStep) -> bool:

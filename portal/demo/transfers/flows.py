@@ -6,12 +6,12 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from portal.demo.flows import Booking, Currency, Email, Invoice, Mail, Money, mail, mail_url
 from portal.demo.models import Account
 from portal.demo.services.ledger import book_entry, reverse_entry
-from workflows import Effect, Event, Impact, Objective, On, Retry, Sensitive, StepContext, Workflow
+from workflows import Effect, Event, Impact, InvalidData, Objective, On, Retry, Sensitive, StepContext, Workflow
 
 PAYMENT_TIME = timedelta(minutes=10)  # a demo's ten days
 
@@ -178,8 +178,15 @@ def remind(transfer_request: TransferRequest, payment: PaymentConfirmed | None, 
 
 
 def receipt_for(event: InvoicePaid) -> Receipt:
-    """Make the receipt that a payment asks for."""
-    return Receipt.model_validate(event.model_dump())
+    """Make the receipt that a payment asks for.
+
+    :raises InvalidData: naming what has to be corrected before it is replayed.
+    """
+    try:
+        return Receipt.model_validate(event.model_dump())
+    except ValidationError as exc:
+        wrong = ", ".join(str(each["loc"][0]) for each in exc.errors(include_input=False, include_url=False))
+        raise InvalidData(f"No receipt can be sent with this {wrong}. Correct it, then replay the event.") from None
 
 
 payment_receipt = Workflow(

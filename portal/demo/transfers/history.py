@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 
-from pydantic import ValidationError
-
 from portal.demo.flows import Booking, Mail
 from portal.demo.history.events import ROUTING, Events
 from portal.demo.history.story import Rows, Story
@@ -18,11 +16,11 @@ from portal.demo.transfers.flows import (
     PAYMENT_TIME,
     InvoicePaid,
     PaymentConfirmed,
-    Receipt,
     TransferRequest,
     payment_receipt,
     receipt_for,
 )
+from workflows import InvalidData
 from workflows.engine.failure import describe_error
 from workflows.engine.state import RunStatus
 from workflows.models import DeadLetter, OutboxMessage, Workflow
@@ -156,7 +154,7 @@ def refused_events(rng: Random, now: datetime, workflow: Workflow) -> Rows:
         )
         inbox = events.unclaimed(InvoicePaid, told, payment_receipt.name, workflow)
         try:
-            Receipt.model_validate(paid.model_dump())
-        except ValidationError as exc:
+            receipt_for(paid)
+        except InvalidData as exc:
             events.died(inbox, DeadLetter.Reason.REJECTED, describe_error(exc, {address}))
     return rows
