@@ -170,9 +170,7 @@ def test_events_were_acted_on_but_for_a_few_that_show_what_they_are_worth(past: 
 def test_a_dead_letter_of_the_past_can_be_mended_and_replayed(past: None) -> None:
     letter = DeadLetter.objects.filter(status="open").order_by("died_at").last()
     assert letter is not None
-    assert (
-        letter.error["message"] == "No receipt can be sent with this receipt_to. Correct it, then replay the event."
-    )
+    assert letter.error["message"] == "A receipt cannot have this receipt_to. Correct it and replay."
     assert "accounts at" not in str(letter.error)
     payload = letter.payload | {"receipt_to": "accounts@quayside.example"}
     with transaction.atomic():

@@ -99,6 +99,13 @@ def test_a_document_that_breaks_the_contract_is_left_out_and_named_with_its_fiel
     assert run.output["left_out"] == [f"{matter.matter}-02"]
 
 
+def test_a_matter_that_nobody_knows_is_not_taken_for_an_empty_one() -> None:
+    run = run_now(document_retention_sync, ClosedMatter(client_id=CLIENT, matter="M-2025-999999"))
+    assert run.status == "failed"
+    assert run.error is not None
+    assert "has nothing of M-2025-999999" in run.error["message"]
+
+
 def test_a_new_schema_at_the_source_stops_the_run_before_anything_is_archived(sandbox: RunningSandbox) -> None:
     matter = file_matter(sandbox, 6, 7, 10, 15)
     sandbox.client.set_fault("documents", "renamed")

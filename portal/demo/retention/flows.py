@@ -14,6 +14,7 @@ from workflows import (
     BusinessRuleViolation,
     Dependency,
     Effect,
+    InvalidData,
     Item,
     Objective,
     Retry,
@@ -59,8 +60,8 @@ class ClosedMatter(BaseModel):
         str,
         Field(
             pattern=r"^M-\d{4}-\d{4,6}$",
-            description="The number of the matter, like M-2026-00412",
-            examples=["M-2026-00412"],
+            description="The number of the matter, like M-2026-000012",
+            examples=["M-2026-000012"],
         ),
     ]
 
@@ -113,6 +114,8 @@ document_retention_sync = Workflow(
 def list_due(closed_matter: ClosedMatter, ctx: StepContext) -> list[DueDocument]:
     """Ask the document store what it has of the matter."""
     answer = ctx.http.get("/due", params={"matter": closed_matter.matter}).json()
+    if not answer["documents"]:
+        raise InvalidData(f"The document store has nothing of {closed_matter.matter}. Is that the right number?")
     return [DueDocument.model_validate(line) for line in answer["documents"]]
 
 

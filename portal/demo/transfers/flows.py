@@ -186,7 +186,7 @@ def receipt_for(event: InvoicePaid) -> Receipt:
         return Receipt.model_validate(event.model_dump())
     except ValidationError as exc:
         wrong = ", ".join(str(each["loc"][0]) for each in exc.errors(include_input=False, include_url=False))
-        raise InvalidData(f"No receipt can be sent with this {wrong}. Correct it, then replay the event.") from None
+        raise InvalidData(f"A receipt cannot have this {wrong}. Correct it and replay.") from None
 
 
 payment_receipt = Workflow(
