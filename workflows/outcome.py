@@ -18,6 +18,7 @@ from workflows.errors import (
     ConfigurationError,
     DependencyUnavailable,
     InvalidData,
+    ItemsFailed,
     PermanentError,
     RateLimited,
     TransientError,
@@ -348,6 +349,8 @@ def _failed(facts: Facts) -> Outcome:
 def _effect(facts: Facts, name: str, error: Json | None) -> Sentence:
     """Say what a step that failed may have left behind."""
     step = facts.declared(name)
+    if error and error.get("code") == ItemsFailed.code:
+        return ("Items that are done are kept; a resume does the others, each under its own operation key.",)
     match step.get("effect"):
         case "database":
             return ("Nothing of this step was written: its changes and its checkpoint commit together.",)

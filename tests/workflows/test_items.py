@@ -93,6 +93,16 @@ def test_the_page_of_a_degraded_run_says_what_is_missing_and_its_worth(operator:
     assert "Collect the fee lacks 2 of 10 items, worth 10.00: F-3 and F-7." in html
 
 
+def test_the_page_says_that_items_are_kept_when_too_many_have_failed(operator: Client) -> None:
+    fees = [Fee(number=number, amount=Decimal(1)) for number in ("F-3", "F-7", *(f"F-1{n}" for n in range(7)))]
+    run = take_on(start_run(actor=SYSTEM, workflow="test-fees", input=Fees(fees=fees)).run)
+    assert run.status == "failed"
+    html = operator.get(reverse("run-detail", args=[run.pk])).content.decode()
+    assert "Items that are done are kept; a resume does the others" in html
+    assert "is not known" not in html
+    assert " left</span>" not in html
+
+
 def test_the_dialog_of_a_resume_says_that_the_failed_items_are_done_again(operator: Client, run: Run) -> None:
     take_on(run)
     html = operator.get(f"{reverse('run-detail', args=[run.pk])}resume/").content.decode()
