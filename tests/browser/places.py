@@ -65,7 +65,8 @@ def places() -> Iterator[Place]:
     """Yield every page that the rows in the database make possible."""
     for name, url_name in PLAIN.items():
         yield Place(name, reverse(url_name))
-    workflows = Workflow.objects.exclude(slug__startswith="test-").order_by("slug")  # other tests' are no pages of ours
+    # Whatever other tests have declared in this process is no page of ours.
+    workflows = Workflow.objects.exclude(slug__startswith="test-").order_by("slug")
     newest = {run.status: run for run in Run.objects.order_by("id")}
     troubled = Dependency.objects.order_by("-state", "name")[:1]
     entries = AuditEntry.objects.order_by("-sequence")[:1]
