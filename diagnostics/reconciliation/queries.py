@@ -143,7 +143,7 @@ def differences(actor: Actor) -> list[Difference]:
     )
     latest = (
         Reconciliation.objects.filter(name__in=names, ended_at__isnull=False)
-        .order_by("name", "-id")
+        .order_by("name", "-ended_at")
         .distinct("name")
         .annotate(since=Subquery(open_since))
     )
