@@ -20,10 +20,14 @@ _UNDER_WAY = (
 
 
 def standing_still(at: Installation) -> bool:
-    """Tell whether every run has come to an end, or waits for a person."""
+    """Tell whether every run has come to an end, or waits for a person, and nobody holds anything.
+
+    The slot of a worker that was killed over the last item of a run is free once its lease has run out.
+    """
     return not at.ask(f"{_UNDER_WAY} LIMIT 1") and not at.ask(
         "SELECT 1 FROM workflows_outboxmessage WHERE routed_at IS NULL"
-        " UNION ALL SELECT 1 FROM workflows_inboxmessage WHERE status = 'pending' LIMIT 1"
+        " UNION ALL SELECT 1 FROM workflows_inboxmessage WHERE status = 'pending'"
+        " UNION ALL SELECT 1 FROM workflows_itemslot WHERE lease_expires_at > clock_timestamp() LIMIT 1"
     )
 
 
