@@ -61,7 +61,7 @@ class Overview:
 
 
 def overview(actor: Actor) -> Overview:
-    """Return the overview of what ``actor`` may see. Nine queries, and one more when nothing needs anybody."""
+    """Return the overview of what ``actor`` may see. Ten queries, and one more when nothing needs anybody."""
     workflows = visible_workflows(actor)
     within = within_reach(actor, Permission.VIEW_RUN)
     groups, alive = run_groups(within), fleet()
